@@ -1,0 +1,3 @@
+import { packageBuild } from '@mnops/tooling/tsup';
+
+export default packageBuild(import.meta.dirname);

@@ -1,0 +1,3 @@
+import { packageTests } from '@mnops/tooling/vitest';
+
+export default packageTests(import.meta.dirname);

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { defineConfig, type Options } from 'tsup';
+
+type ExportEntry = string | { readonly '@mnops/source'?: string; readonly import?: { readonly default: string } };
+
+/** Build configuration of one published package: every subpath of its export map, as ESM and CJS with declarations. */
+export function packageBuild(folder: string, options: Options = {}): ReturnType<typeof defineConfig> {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, ExportEntry>>;
+  };
+  const entry: Record<string, string> = {};
+  for (const target of Object.values(manifest.exports)) {
+    if (typeof target === 'string' || target['@mnops/source'] === undefined || target.import === undefined) continue;
+    entry[target.import.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')] = target['@mnops/source'];
+  }
+  return defineConfig({
+    entry,
+    format: ['esm', 'cjs'],
+    // The demo needs no declarations, and they are most of a build's time.
+    dts: process.env.MNOPS_BUILD_DECLARATIONS !== '0',
+    target: 'node20.19',
+    platform: 'node',
+    sourcemap: true,
+    clean: true,
+    shims: true,
+    ...options,
+  });
+}
