@@ -1,0 +1,13 @@
+export { type CallOfOptions, callOf, credential, type OwnedCall, timeoutError, withCall } from './call.js';
+export { systemClock } from './clock.js';
+export { type CoreErrorCode, codes } from './codes.js';
+export { coreError, storageError } from './errors/core-error.js';
+export {
+  type CodeEntry,
+  codeOf,
+  errorsOf,
+  MnopsError,
+  type MnopsErrorCode,
+  type MnopsErrorOptions,
+  UnsupportedError,
+} from './errors/mnops-error.js';

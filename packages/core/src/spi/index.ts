@@ -1,0 +1,39 @@
+export type {
+  Call,
+  CallOptions,
+  Clock,
+  Credential,
+  HealthReport,
+  HostStatus,
+  JsonValue,
+  ServiceIdentity,
+  Spi,
+  SpiKind,
+  StorageDamage,
+  Support,
+  Timer,
+} from './base.js';
+export type { HealthSource } from './health-source.js';
+export type { HeldLease, Lease } from './lease.js';
+export type { LogBatch, LogFrame, LogSource } from './log.js';
+export type {
+  LabelMatch,
+  MetricQuery,
+  MetricReduction,
+  MetricSample,
+  MetricSelection,
+  MetricSource,
+} from './metric-source.js';
+export type { Notification, Notifier } from './notifier.js';
+export type { ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
+export type {
+  Recoverable,
+  RecoveryFinding,
+  RestoreSummary,
+  RestoreTarget,
+  SnapshotEntry,
+  SnapshotReader,
+  SnapshotSink,
+  SnapshotSummary,
+} from './recoverable.js';
+export type { ResolvedSecret, SecretResolver } from './secret-resolver.js';
