@@ -1,4 +1,17 @@
 export type {
+  ExportAnswer,
+  Span,
+  SpanAttributes,
+  SpanAttributeValue,
+  SpanBatch,
+  SpanEvent,
+  SpanKindName,
+  SpanLink,
+  SpanScope,
+  TraceExporter,
+  TraceExporterCapabilities,
+} from './apm.js';
+export type {
   Call,
   CallOptions,
   Clock,
