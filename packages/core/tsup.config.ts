@@ -1,3 +1,3 @@
-import { packageBuild } from '@mnops/tooling/tsup';
+import { packageBuild } from '../tooling/src/tsup.js';
 
 export default packageBuild(import.meta.dirname);

@@ -1,3 +1,3 @@
-import { packageTests } from '@mnops/tooling/vitest';
+import { packageTests } from '../tooling/src/vitest.js';
 
 export default packageTests(import.meta.dirname);

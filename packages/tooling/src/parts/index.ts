@@ -1,0 +1,10 @@
+export { dataFolder, testDataRoot } from './data.js';
+export type { MotoPart, MotoServer } from './moto.js';
+export type { NodePart } from './node.js';
+export { cacheFolder, findOnPath, isProgram, type Part } from './part.js';
+export { type ProgramOptions, type ProgramResult, runProgram } from './program.js';
+export type { PrometheusPart, PrometheusSample, PrometheusServer, PrometheusStart } from './prometheus.js';
+export { allParts, isPartId, type PartId, type PartOf, part } from './registry.js';
+export type { ResticPart } from './restic.js';
+export { freePort, type RunningServer, type ServerPlan, startServer } from './server.js';
+export { dataSuite, isRequired, partSuite, type SuiteRunner } from './suite.js';

@@ -1,0 +1,133 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { dataFolder, dataSuite, freePort, partSuite, runProgram, type SuiteRunner, startServer } from './index.js';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+function recordingRunner(): { readonly runner: SuiteRunner; readonly seen: string[]; readonly bodies: (() => void)[] } {
+  const seen: string[] = [];
+  const bodies: (() => void)[] = [];
+  const run = (name: string, body: () => void): void => {
+    seen.push(`run ${name}`);
+    body();
+  };
+  const skip = (name: string): void => {
+    seen.push(`skip ${name}`);
+  };
+  const it = (name: string, body: () => void): void => {
+    seen.push(`it ${name}`);
+    bodies.push(body);
+  };
+  return { runner: { describe: Object.assign(run, { skip }), it }, seen, bodies };
+}
+
+describe('partSuite', () => {
+  it('skips under a name with the install line when the part is absent', () => {
+    vi.stubEnv('PATH', '');
+    vi.stubEnv('MNOPS_REQUIRE_PARTS', '');
+    const { runner, seen } = recordingRunner();
+    partSuite(runner, 'restic', 'repository', () => expect.unreachable());
+    expect(seen).toEqual(['skip repository (restic is not on this machine: apt-get install -y restic)']);
+  });
+
+  it('fails when the part is absent but required', () => {
+    vi.stubEnv('PATH', '');
+    vi.stubEnv('MNOPS_REQUIRE_PARTS', 'moto, restic');
+    const { runner, seen, bodies } = recordingRunner();
+    partSuite(runner, 'restic', 'repository', () => expect.unreachable());
+    expect(seen[0]).toBe('run repository');
+    expect(() => bodies[0]?.()).toThrow(/restic is not on this machine/);
+  });
+});
+
+describe('dataSuite', () => {
+  it('hands over the folder when it is there and skips when it is not', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mnops-data-'));
+    vi.stubEnv('MNOPS_TEST_DATA', join(folder, '..'));
+    const name = folder.slice(folder.lastIndexOf('/') + 1);
+    const { runner, seen } = recordingRunner();
+    dataSuite(runner, name, 'vectors', (path) => expect(path).toBe(folder));
+    rmSync(folder, { recursive: true });
+    expect(dataFolder(name)).toBeUndefined();
+    vi.stubEnv('MNOPS_REQUIRE_PARTS', '');
+    dataSuite(runner, name, 'vectors', () => expect.unreachable());
+    expect(seen[0]).toBe('run vectors');
+    expect(seen[1]).toMatch(/^skip vectors \(no folder/);
+  });
+});
+
+describe('startServer', () => {
+  const script = `require('node:http').createServer((_, answer) => answer.end('up')).listen(Number(process.argv[1]), '127.0.0.1')`;
+
+  it('waits until the server answers, and leaves neither process nor folder behind', async () => {
+    const server = await startServer({
+      id: 'echo',
+      program: process.execPath,
+      args: ({ port }) => ['-e', script, String(port)],
+      readyPath: '/',
+    });
+    expect(await (await fetch(server.url)).text()).toBe('up');
+    await Promise.all([server.stop(), server.stop()]);
+    expect(existsSync(server.folder)).toBe(false);
+    expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/);
+  });
+
+  it('says what a server printed that ended at once', async () => {
+    const args = (): string[] => ['-e', 'console.error("no such luck"); process.exit(3)'];
+    const started = startServer({ id: 'broken', program: process.execPath, args, readyPath: '/' });
+    await expect(started).rejects.toThrow(/no such luck/);
+  });
+});
+
+it('runs a program with input and environment to its end', async () => {
+  const script =
+    'process.stdin.on("data", (d) => process.stdout.write(process.env.GREETING + d)).on("end", () => process.exit(4))';
+  const result = await runProgram(process.execPath, ['-e', script], { input: ' world', env: { GREETING: 'hello' } });
+  expect(result).toEqual({ code: 4, stdout: 'hello world', stderr: '' });
+});
+
+it('finds a free port', async () => {
+  const server = createServer();
+  const port = await freePort();
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  expect((server.address() as AddressInfo).port).toBe(port);
+  server.close();
+});
+
+partSuite({ describe, it }, 'prometheus', 'prometheus part', (prometheus) => {
+  it('starts a server that answers queries', async () => {
+    const server = await prometheus.start();
+    try {
+      expect((await server.query('1 + 1'))[0]?.value).toBe(2);
+      expect((await server.query('vector(3)'))[0]?.value).toBe(3);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+partSuite({ describe, it }, 'moto', 'moto part', (moto) => {
+  it('starts and forgets on reset', async () => {
+    const server = await moto.start();
+    try {
+      await server.reset();
+      expect(moto.version).toMatch(/^\d/);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+partSuite({ describe, it }, 'restic', 'restic part', (restic) => {
+  it('runs', async () => {
+    const { code, stdout } = await restic.run(['version']);
+    expect(code).toBe(0);
+    expect(stdout).toContain(restic.version);
+  });
+});

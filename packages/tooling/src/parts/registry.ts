@@ -1,0 +1,39 @@
+import { type MotoPart, moto } from './moto.js';
+import { type NodePart, nodeRelease } from './node.js';
+import type { Part } from './part.js';
+import { type PrometheusPart, prometheus } from './prometheus.js';
+import { type ResticPart, restic } from './restic.js';
+
+interface Parts {
+  readonly restic: ResticPart;
+  readonly prometheus: PrometheusPart;
+  readonly moto: MotoPart;
+  readonly node22: NodePart;
+  readonly node24: NodePart;
+}
+
+export type PartId = keyof Parts;
+export type PartOf<K extends PartId> = Parts[K];
+
+/** One line per part: this is the list that `npm run parts` prints. */
+const makers: { readonly [K in PartId]: () => Parts[K] } = {
+  restic,
+  prometheus,
+  moto,
+  node22: () => nodeRelease(22),
+  node24: () => nodeRelease(24),
+};
+
+/** Looks for one part on this machine. */
+export function part<K extends PartId>(id: K): PartOf<K> {
+  return makers[id]();
+}
+
+/** Looks for every known part. */
+export function allParts(): readonly Part[] {
+  return Object.values(makers).map((make) => make());
+}
+
+export function isPartId(id: string): id is PartId {
+  return Object.hasOwn(makers, id);
+}

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { environment } from './program.js';
+
+/** A server that this process started on loopback. */
+export interface RunningServer {
+  /** Base address without a trailing slash. */
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** Its own temporary folder, removed by `stop`. */
+  readonly folder: string;
+  /** What it has printed so far. */
+  log(): string;
+  /** Ends it (SIGTERM, after 5 s SIGKILL) and removes its folder. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** How a server is started. */
+export interface ServerPlan {
+  readonly id: string;
+  readonly program: string;
+  readonly args: (at: { readonly port: number; readonly folder: string }) => readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Path that answers 2xx once the server is ready. */
+  readonly readyPath: string;
+  /** Milliseconds until a start counts as failed. Default 60,000. */
+  readonly readyMs?: number | undefined;
+}
+
+/** A port on loopback that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (address === null || typeof address === 'string') throw new Error('The system gave no port.');
+  return address.port;
+}
+
+/** Starts a server on a free port and waits until it is ready. A port that was taken meanwhile is tried anew, twice. */
+export async function startServer(plan: ServerPlan): Promise<RunningServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const server = await launch(plan);
+    try {
+      await ready(plan, server);
+      return server;
+    } catch (error) {
+      const log = server.log();
+      await server.stop();
+      if (attempt === 3 || !/address already in use/i.test(log)) {
+        throw new Error(`${plan.id} did not start. It said:\n${log.slice(-2000)}`, { cause: error });
+      }
+    }
+  }
+}
+
+interface LaunchedServer extends RunningServer {
+  readonly child: ChildProcess;
+}
+
+async function launch(plan: ServerPlan): Promise<LaunchedServer> {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), `mnops-${plan.id}-`));
+  const logFile = join(folder, 'server.log');
+  const output = openSync(logFile, 'a');
+  const child = spawn(plan.program, plan.args({ port, folder }), {
+    cwd: folder,
+    env: environment(plan.env),
+    stdio: ['ignore', output, output],
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  // A test process that ends early must not leave servers behind.
+  const killNow = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.once('exit', killNow);
+  let stopping: Promise<void> | undefined;
+  const end = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    const hard = setTimeout(killNow, 5_000);
+    await exited;
+    clearTimeout(hard);
+    process.removeListener('exit', killNow);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    pid: child.pid ?? -1,
+    folder,
+    child,
+    log: () => readFileSync(logFile, 'utf8'),
+    stop: () => {
+      stopping ??= end();
+      return stopping;
+    },
+  };
+}
+
+async function ready(plan: ServerPlan, { url, child }: LaunchedServer): Promise<void> {
+  const endsAt = performance.now() + (plan.readyMs ?? 60_000);
+  while (performance.now() < endsAt) {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`${plan.id} ended before it was ready.`);
+    }
+    try {
+      const response = await fetch(`${url}${plan.readyPath}`, { signal: AbortSignal.timeout(2_000) });
+      await response.arrayBuffer();
+      if (response.ok) return;
+    } catch {
+      // Not listening yet.
+    }
+    await delay(50);
+  }
+  throw new Error(`${plan.id} was not ready in time.`);
+}
