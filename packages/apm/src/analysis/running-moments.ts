@@ -1,0 +1,55 @@
+/**
+ * Mean and variance of a stream of values in constant memory, without the loss of digits that sums of squares have.
+ *
+ * Welford's method per value; Chan, Golub and LeVeque's formula for merging.
+ */
+export class RunningMoments {
+  #count = 0;
+  #mean = 0;
+  #squares = 0;
+
+  /** Values seen, weights included. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Mean; 0 when empty. */
+  get mean(): number {
+    return this.#mean;
+  }
+
+  /** Variance of the values as a population; 0 when empty. */
+  get variance(): number {
+    return this.#count > 0 ? Math.max(0, this.#squares / this.#count) : 0;
+  }
+
+  /** Square root of the variance. */
+  get standardDeviation(): number {
+    return Math.sqrt(this.variance);
+  }
+
+  /** Takes one value; `NaN` and infinite values are ignored. */
+  add(value: number): void {
+    if (value - value !== 0) return;
+    this.#count += 1;
+    const distance = value - this.#mean;
+    this.#mean += distance / this.#count;
+    this.#squares += distance * (value - this.#mean);
+  }
+
+  /** Takes everything that other moments have seen. */
+  merge(other: RunningMoments): void {
+    if (other.#count === 0) return;
+    const count = this.#count + other.#count;
+    const distance = other.#mean - this.#mean;
+    this.#squares += other.#squares + (distance * distance * this.#count * other.#count) / count;
+    this.#mean += (distance * other.#count) / count;
+    this.#count = count;
+  }
+
+  /** Multiplies the weight of everything seen so far. */
+  scale(factor: number): void {
+    this.#count *= factor;
+    this.#squares *= factor;
+  }
+}
