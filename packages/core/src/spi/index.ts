@@ -28,7 +28,23 @@ export type {
 } from './base.js';
 export type { HealthSource } from './health-source.js';
 export type { HeldLease, Lease } from './lease.js';
-export type { LogBatch, LogFrame, LogSource } from './log.js';
+export type {
+  LogAttributes,
+  LogBatch,
+  LogEntry,
+  LogFlag,
+  LogFrame,
+  LogLevel,
+  LogPartialReason,
+  LogScalar,
+  LogSearchResult,
+  LogSource,
+  LogStore,
+  LogStoreBatch,
+  LogStoreQuery,
+  LogTest,
+  NewLogEntry,
+} from './log.js';
 export type {
   LabelMatch,
   MetricQuery,
