@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
@@ -12,13 +12,15 @@ export function packageBuild(folder: string, options: Options = {}): ReturnType<
   const entry: Record<string, string> = {};
   for (const target of Object.values(manifest.exports)) {
     if (typeof target === 'string' || target['@mnops/source'] === undefined || target.import === undefined) continue;
+    // A subpath without a source is for the package check to report; it must not stop the build of the others.
+    if (!existsSync(join(folder, target['@mnops/source']))) continue;
     entry[target.import.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')] = target['@mnops/source'];
   }
   return defineConfig({
     entry,
     format: ['esm', 'cjs'],
-    // The demo needs no declarations, and they are most of a build's time.
-    dts: process.env.MNOPS_BUILD_DECLARATIONS !== '0',
+    // `build:js` says --no-dts: the demo needs no declarations, and they are most of a build's time.
+    dts: true,
     target: 'node20.19',
     platform: 'node',
     sourcemap: true,
