@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { storageError } from '../errors/core-error.js';
+import { codeOf } from '../errors/mnops-error.js';
+
+/** What a folder is made with. */
+export interface EnsureFolderOptions {
+  /** Permission bits of folders that are created. Default 0o700. */
+  readonly mode?: number | undefined;
+}
+
+/** What a file is written with. */
+export interface WriteFileAtomicOptions {
+  /** Permission bits of the file. Default: those of the file that is replaced, else 0o600. */
+  readonly mode?: number | undefined;
+}
+
+/**
+ * The folder exists and its name is durable. Missing parents are made too; a folder that exists keeps its rights.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_STORAGE_FAILED` with the path, when it cannot be made or is not a folder.
+ */
+export async function ensureFolder(path: string, options: EnsureFolderOptions = {}): Promise<void> {
+  try {
+    const first = await mkdir(path, { recursive: true, mode: options.mode ?? 0o700 });
+    if (first !== undefined) await syncFolder(dirname(first));
+    else if (!(await stat(path)).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+  } catch (error) {
+    throw storageError('create folder', path, error);
+  }
+}
+
+/**
+ * The file holds exactly these bytes, durably; a reader and a crash at any moment see the old content or the new one,
+ * never a mixture. The folder must exist.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_STORAGE_FAILED`; the old content is untouched then.
+ */
+export async function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array | string,
+  options: WriteFileAtomicOptions = {},
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const mode = options.mode ?? (await modeOf(path)) ?? 0o600;
+    const handle = await open(temporary, 'wx', mode);
+    try {
+      await handle.writeFile(bytes);
+      // The process umask may have taken bits away that were asked for.
+      if (options.mode !== undefined) await handle.chmod(options.mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw storageError('write', path, error);
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Makes names that were created, renamed or removed in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    // Some file systems and Windows cannot sync a folder; there the rename itself has to do.
+    if (['EPERM', 'EINVAL', 'EISDIR', 'EACCES', 'ENOTSUP'].includes(codeOf(error) ?? '')) return;
+    throw storageError('sync folder', path, error);
+  }
+}
+
+async function modeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mode & 0o7777;
+  } catch {
+    return undefined;
+  }
+}
