@@ -1,0 +1,201 @@
+import type { SpanKindName } from '@mnops/core/spi';
+import { other } from './edge-table.js';
+import { LatencySketch } from './latency-sketch.js';
+import { Operation } from './operation.js';
+import { type OperationStats, pooled } from './operation-stats.js';
+import type { SpanFacts } from './span-facts.js';
+
+/** Which operations a question is about; an absent field matches all. */
+export interface OperationFilter {
+  readonly service?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly kind?: SpanKindName | undefined;
+}
+
+/** A span of time; both ends may be open. */
+export interface TimeWindow {
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+}
+
+/** What is usual for one operation. */
+export interface PerformanceBaseline {
+  readonly service: string;
+  readonly operation: string;
+  readonly kind: SpanKindName;
+  /** Time that the figures stand for; its start moves on as old spans fade. */
+  readonly window: { readonly from: Date; readonly to: Date };
+  /** Spans behind the figures; older ones weigh less. */
+  readonly count: number;
+  /** Milliseconds. A quantile is `undefined` below 1/(1-q) spans: P50 needs 2, P95 20, P99 100. */
+  readonly durationMs: {
+    readonly mean: number;
+    readonly standardDeviation: number;
+    readonly min: number;
+    readonly max: number;
+    readonly p50: number | undefined;
+    readonly p95: number | undefined;
+    readonly p99: number | undefined;
+  };
+  /** Share of failed spans, 0 to 1. */
+  readonly errorShare: number;
+  readonly callsPerSecond: number;
+  /** Largest relative error of the quantiles. */
+  readonly relativeError: number;
+}
+
+/** What happens when a bucket of an operation is complete. */
+export type BucketJudge = (operation: Operation, index: number, stats: OperationStats) => void;
+
+/** Limits and lengths of an operation table. */
+export interface OperationTableOptions {
+  readonly bucketMs: number;
+  /** Milliseconds after its end until a bucket is closed, for spans that arrive late. */
+  readonly settleMs: number;
+  readonly maxOperations: number;
+  readonly halfLifeMs: number;
+  readonly judge: BucketJudge;
+}
+
+const kinds: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
+/** Buckets that may be overdue before the table concludes that the process slept. */
+const maxBacklog = 120;
+
+/** Operations of all services with what is usual for each, bounded, cut into buckets of time. */
+export class OperationTable {
+  readonly #options: OperationTableOptions;
+  readonly #services = new Map<string, Map<string, (Operation | undefined)[]>>();
+  readonly #all: Operation[] = [];
+  #overflowed = 0;
+  #lastRoll: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
+  #lastDecayMs: number | undefined;
+
+  constructor(options: OperationTableOptions) {
+    this.#options = options;
+  }
+
+  /** Spans that were counted under `(other)` because the table is full. */
+  get overflowed(): number {
+    return this.#overflowed;
+  }
+
+  get size(): number {
+    return this.#all.length;
+  }
+
+  get operations(): readonly Operation[] {
+    return this.#all;
+  }
+
+  /** Takes one span into account. */
+  observe(facts: SpanFacts): void {
+    const index = Math.floor(facts.endMs / this.#options.bucketMs);
+    const position = kinds.indexOf(facts.kind);
+    const operation =
+      this.#services.get(facts.origin.service)?.get(facts.operation)?.[position] ??
+      this.#create(facts, position, index);
+    operation.add(facts, index);
+  }
+
+  /** Closes the buckets whose time is over and hands each to the judge, empty ones included. */
+  roll(wallMs: number, monotonicMs: number): void {
+    const { bucketMs, settleMs, judge } = this.#options;
+    const due = Math.floor((wallMs - settleMs) / bucketMs);
+    const before = this.#lastRoll;
+    this.#lastRoll = { wallMs, monotonicMs };
+    const jumped =
+      before !== undefined &&
+      Math.abs(wallMs - before.wallMs - (monotonicMs - before.monotonicMs)) > Math.max(2 * bucketMs, 1_000);
+    for (const operation of this.#all) {
+      if (jumped || due - operation.nextIndex > maxBacklog) operation.skipTo(due);
+      while (operation.nextIndex < due) {
+        const index = operation.nextIndex;
+        judge(operation, index, operation.close(index));
+      }
+    }
+    this.#forget(wallMs);
+  }
+
+  /** What is usual, for each operation that matches, most calls first. */
+  baselines(filter: OperationFilter, isOpen: (operation: Operation) => boolean): PerformanceBaseline[] {
+    const result: PerformanceBaseline[] = [];
+    for (const operation of this.#all) {
+      if (!matches(operation, filter)) continue;
+      const parts = isOpen(operation) ? [] : operation.unsettled();
+      const stats = pooled([operation.baseline, ...parts]);
+      if (stats.count > 0) result.push(baselineOf(operation, stats));
+    }
+    return result.sort((a, b) => b.count - a.count);
+  }
+
+  #create(facts: SpanFacts, position: number, index: number): Operation {
+    let { service } = facts.origin;
+    let name = facts.operation;
+    if (this.#all.length >= this.#options.maxOperations) {
+      this.#overflowed += 1;
+      service = other;
+      name = other;
+      const known = this.#services.get(service)?.get(name)?.[position];
+      if (known !== undefined) return known;
+    }
+    // The bucket in which the first span falls is not whole, so judging begins with the next one.
+    const created = new Operation(facts, name, service, index + 1);
+    const operations = this.#services.get(service) ?? new Map<string, (Operation | undefined)[]>();
+    const byKind = operations.get(name) ?? [];
+    byKind[position] = created;
+    operations.set(name, byKind);
+    this.#services.set(service, operations);
+    this.#all.push(created);
+    return created;
+  }
+
+  /** Lets old figures fade, in small steps. */
+  #forget(nowMs: number): void {
+    const { halfLifeMs } = this.#options;
+    const last = this.#lastDecayMs;
+    if (last === undefined || nowMs < last) {
+      this.#lastDecayMs = nowMs;
+      return;
+    }
+    if (nowMs - last < halfLifeMs / 64) return;
+    const factor = 0.5 ** ((nowMs - last) / halfLifeMs);
+    this.#lastDecayMs = nowMs;
+    for (const operation of this.#all) {
+      operation.baseline.scale(factor);
+      operation.firstMs += (1 - factor) * (operation.lastMs - operation.firstMs);
+    }
+  }
+}
+
+function matches(operation: Operation, filter: OperationFilter): boolean {
+  return (
+    (filter.service === undefined || filter.service === operation.service) &&
+    (filter.operation === undefined || filter.operation === operation.name) &&
+    (filter.kind === undefined || filter.kind === operation.kind)
+  );
+}
+
+function baselineOf(operation: Operation, stats: OperationStats): PerformanceBaseline {
+  const { durationMs, moments } = stats;
+  // Less than a second of observation says nothing about a rate, so the shortest window counts as one second.
+  const seconds = Math.max(1, (operation.lastMs - operation.firstMs) / 1_000);
+  return {
+    service: operation.service,
+    operation: operation.name,
+    kind: operation.kind,
+    window: { from: new Date(operation.firstMs), to: new Date(operation.lastMs) },
+    count: Math.round(stats.count),
+    durationMs: {
+      mean: moments.mean,
+      standardDeviation: moments.standardDeviation,
+      min: durationMs.min ?? 0,
+      max: durationMs.max ?? 0,
+      p50: durationMs.supportedQuantile(0.5),
+      p95: durationMs.supportedQuantile(0.95),
+      p99: durationMs.supportedQuantile(0.99),
+    },
+    errorShare: stats.count > 0 ? stats.errors / stats.count : 0,
+    callsPerSecond: stats.count / seconds,
+    relativeError: LatencySketch.relativeError,
+  };
+}

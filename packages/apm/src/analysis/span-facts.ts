@@ -1,0 +1,128 @@
+import type { Span, SpanAttributes, SpanKindName } from '@mnops/core/spi';
+
+/** Which program, in which version and replica, made a span. */
+export interface Origin {
+  readonly service: string;
+  readonly version: string | undefined;
+  readonly instance: string | undefined;
+}
+
+/** How two services are joined. */
+export type Connection = 'request' | 'messaging' | 'database';
+
+/** The far side of a call as the near side names it. */
+export interface Peer {
+  readonly name: string;
+  readonly connection: Connection;
+}
+
+/** What the analysis needs to know of one span. */
+export interface SpanFacts {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  readonly origin: Origin;
+  readonly operation: string;
+  readonly kind: SpanKindName;
+  /** Epoch milliseconds with fractions. */
+  readonly endMs: number;
+  readonly durationMs: number;
+  readonly error: boolean;
+  /** Only of client, producer and consumer spans. */
+  readonly peer: Peer | undefined;
+}
+
+/** Name that OpenTelemetry gives a program without one. */
+const unknownService = 'unknown_service';
+
+/** Who made the spans that carry this resource. */
+export function originOf(resource: SpanAttributes): Origin {
+  return {
+    service: text(resource['service.name']) ?? unknownService,
+    version: text(resource['service.version']),
+    instance: text(resource['service.instance.id']),
+  };
+}
+
+/**
+ * Name that groups the spans of one kind of work: method and route of an HTTP server span that has a route, else the
+ * span's own name. A raw URL is never used.
+ */
+export function operationOf(span: Pick<Span, 'name' | 'kind' | 'attributes'>): string {
+  if (span.kind !== 'server') return span.name;
+  const route = text(span.attributes['http.route']);
+  if (route === undefined || span.name.includes(route)) return span.name;
+  const method = methodOf(span.attributes);
+  return method === '' ? route : `${method} ${route}`;
+}
+
+/** HTTP method of a span, of the current or the old attribute name; the empty text when there is none. */
+export function methodOf(attributes: SpanAttributes): string {
+  return text(attributes['http.request.method']) ?? text(attributes['http.method']) ?? '';
+}
+
+// OpenTelemetry's order for Zipkin's remote endpoint, current names before old ones.
+const peerKeys = [
+  'service.peer.name',
+  'peer.service',
+  'server.address',
+  'net.peer.name',
+  'network.peer.address',
+  'net.sock.peer.name',
+  'net.sock.peer.addr',
+  'peer.hostname',
+  'peer.address',
+] as const;
+const databaseKeys = ['db.namespace', 'db.name', 'db.system.name', 'db.system'] as const;
+const brokerKeys = ['messaging.destination.name', 'messaging.destination', 'messaging.system'] as const;
+
+/** The far side that a client, producer or consumer span names; `undefined` when it names none. */
+export function peerOf(span: Pick<Span, 'kind' | 'attributes'>): Peer | undefined {
+  const { kind, attributes } = span;
+  if (kind === 'producer' || kind === 'consumer') {
+    const name = first(attributes, brokerKeys) ?? first(attributes, peerKeys);
+    return name === undefined ? undefined : { name, connection: 'messaging' };
+  }
+  if (kind !== 'client') return undefined;
+  const database = first(attributes, databaseKeys);
+  if (database !== undefined) {
+    const named = text(attributes['service.peer.name']) ?? text(attributes['peer.service']);
+    return { name: named ?? database, connection: 'database' };
+  }
+  const name = first(attributes, peerKeys);
+  return name === undefined ? undefined : { name, connection: 'request' };
+}
+
+/** The facts of one span. `origin` saves looking the resource up again. */
+export function factsOf(span: Span, origin: Origin = originOf(span.resource)): SpanFacts {
+  const durationMs = Number(span.durationNano) / 1e6;
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    parentSpanId: span.parentSpanId,
+    origin,
+    operation: operationOf(span),
+    kind: span.kind,
+    endMs: epochMs(span.startTimeUnixNano) + durationMs,
+    durationMs,
+    error: span.status.code === 'error',
+    peer: peerOf(span),
+  };
+}
+
+/** Epoch milliseconds with fractions; the division by whole milliseconds keeps the digits that a double can hold. */
+export function epochMs(nanoseconds: bigint): number {
+  return Number(nanoseconds / 1_000_000n) + Number(nanoseconds % 1_000_000n) / 1e6;
+}
+
+function first(attributes: SpanAttributes, keys: readonly string[]): string | undefined {
+  for (const key of keys) {
+    const value = text(attributes[key]);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
