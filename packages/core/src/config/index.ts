@@ -1,0 +1,19 @@
+export { serviceIdentity } from './identity.js';
+export { type ConfigIssue, configError, parseOptions } from './parse-options.js';
+export {
+  clockSchema,
+  countSchema,
+  credentialSchema,
+  durationMsSchema,
+  functionSchema,
+  healthSourcesSchema,
+  leaseSchema,
+  metricSourcesSchema,
+  notifiersSchema,
+  objectStoreSchema,
+  providerSchema,
+  secretsSchema,
+  serviceSchema,
+  signalSchema,
+  textSchema,
+} from './schemas.js';

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { describe, expect, it } from 'vitest';
+import { MnopsError } from '../errors/mnops-error.js';
+import { type ConfigIssue, configError, parseOptions } from './parse-options.js';
+import { clockSchema, credentialSchema, providerSchema, serviceSchema } from './schemas.js';
+
+const schema = v.strictObject({
+  url: v.pipe(v.string(), v.url()),
+  maxBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(3)), 10),
+  schedule: v.optional(v.union([v.picklist(['daily', 'hourly']), v.strictObject({ everyMs: v.number() })])),
+  tags: v.optional(v.array(v.strictObject({ name: v.string() }))),
+  limits: v.optional(v.record(v.string(), v.number())),
+  transport: v.optional(v.variant('type', [v.strictObject({ type: v.literal('tcp'), port: v.number() })])),
+  onEvent: v.optional(v.custom<() => void>((value) => typeof value === 'function', 'a function')),
+  word: v.optional(
+    v.pipe(
+      v.string(),
+      v.check((value) => value.length > 3, 'a text of more than three letters'),
+    ),
+  ),
+});
+
+function issuesOf(input: unknown): readonly ConfigIssue[] {
+  try {
+    parseOptions('thing', schema, input);
+  } catch (error) {
+    expect(MnopsError.is(error, 'MNOPS_CORE_CONFIG_INVALID')).toBe(true);
+    return (error as MnopsError).details?.['issues'] as readonly ConfigIssue[];
+  }
+  return [];
+}
+
+describe('parseOptions', () => {
+  it('returns the options with defaults, and leaves the input alone', () => {
+    const input = Object.freeze({ url: 'https://a.test' });
+    expect(parseOptions('thing', schema, input)).toEqual({ url: 'https://a.test', maxBytes: 10 });
+  });
+
+  it('lists every issue at once', () => {
+    const issues = issuesOf({
+      maxBytes: 1,
+      schedule: { everyMs: 'x' },
+      tags: [{ name: 1 }, { nam: 'a' }],
+      limits: { a: 'b' },
+    });
+    expect(issues.map(({ field, expected, received }) => `${field}|${expected}|${received}`).sort()).toEqual([
+      'limits.a|number|string',
+      'maxBytes|a value >=3|number',
+      'schedule.everyMs|number|string',
+      'tags.0.name|string|number',
+      'tags.1.name|string|nothing',
+      'tags.1.nam|no such option|an unknown name',
+      'url|string|nothing',
+    ]);
+  });
+
+  it('names every unknown key with the nearest known one', () => {
+    const issues = issuesOf({
+      url: 'https://a.test',
+      maxbytes: 1,
+      on_event: 2,
+      zebra: 3,
+      schedule: { every: 1, everyMs: 1 },
+    });
+    expect(issues.map(({ field, remedy }) => `${field}: ${remedy}`)).toEqual([
+      'maxbytes: Remove it. Did you mean `maxBytes`?',
+      'on_event: Remove it. Did you mean `onEvent`?',
+      expect.stringMatching(/^zebra: Remove it\. Known names: url, maxBytes/),
+      'schedule.every: Remove it. Did you mean `everyMs`?',
+    ]);
+  });
+
+  it('says what is wrong with checks, variants, unions and functions', () => {
+    const given = { url: 'no url', onEvent: 1, word: 'abc', transport: { type: 'udp' }, schedule: 'weekly' };
+    const issues = issuesOf(given);
+    expect(Object.fromEntries(issues.map((issue) => [issue.field, issue.expected]))).toEqual({
+      url: 'a URL',
+      onEvent: 'a function',
+      word: 'a text of more than three letters',
+      'transport.type': '"tcp"',
+      schedule: '("daily" | "hourly") or Object',
+    });
+  });
+
+  it('refuses what is no object, and an own __proto__', () => {
+    expect(issuesOf(undefined)).toMatchObject([{ field: '', expected: 'Object', received: 'nothing' }]);
+    expect(issuesOf(JSON.parse('{ "url": "https://a.test", "__proto__": { "x": 1 } }'))).toMatchObject([
+      { field: '__proto__', expected: 'no such option' },
+    ]);
+  });
+
+  it('never quotes a value', () => {
+    const canary = 'c4nary-s3cret';
+    const value = fc.oneof(
+      fc.constant(canary),
+      fc.constant([canary]),
+      fc.constant({ [`x`]: canary }),
+      fc.constant(() => canary),
+    );
+    const input = fc.dictionary(fc.constantFrom(...Object.keys(schema.entries), 'other'), value);
+    fc.assert(
+      fc.property(input, (given) => {
+        try {
+          parseOptions('thing', schema, given);
+        } catch (error) {
+          const { message, details, cause, stack } = error as MnopsError;
+          expect(`${message}${JSON.stringify(details)}${String(cause)}${stack}`).not.toContain(canary);
+        }
+      }),
+    );
+  });
+
+  it('drops a message of the schema that repeats the value', () => {
+    const leaky = v.strictObject({
+      a: v.pipe(
+        v.string(),
+        v.check(
+          () => false,
+          (issue) => `bad ${issue.input}`,
+        ),
+      ),
+    });
+    expect(() => parseOptions('thing', leaky, { a: 'hunter2' })).toThrow(/a: expected another value, received string/);
+  });
+});
+
+describe('ready schemas', () => {
+  it('know services, clocks, credentials and providers', () => {
+    const all = v.strictObject({
+      service: serviceSchema,
+      clock: clockSchema,
+      token: credentialSchema,
+      store: providerSchema('object-store', ['get']),
+    });
+    const bad = {
+      service: { nmae: 'a' },
+      clock: {},
+      token: '',
+      store: { specVersion: 1, kind: 'lease', id: 'x', get() {} },
+    };
+    const error = catchError(() => parseOptions('host', all, bad));
+    expect(error.message).toContain(
+      'service.nmae: expected no such option, received an unknown name. Remove it. Did you mean `name`?',
+    );
+    expect(error.message).toContain('clock: expected a clock with now, monotonic, sleep and setTimer, received object');
+    expect(error.message).toContain('store: expected a provider of kind object-store, received object');
+    expect(error.message).toContain('token: ');
+  });
+});
+
+it('configError lists its issues', () => {
+  const error = configError('plan', [{ field: 'a', expected: 'b', received: 'c', remedy: 'Do d.' }]);
+  expect(error.message).toBe('Invalid options of plan: a: expected b, received c. Do d.');
+  expect(error).toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID', retryable: false });
+});
+
+function catchError(run: () => unknown): MnopsError {
+  try {
+    run();
+  } catch (error) {
+    return error as MnopsError;
+  }
+  throw new Error('nothing was thrown');
+}

@@ -1,0 +1,158 @@
+import { type GenericSchema, type InferOutput, safeParse } from 'valibot';
+import { coreError } from '../errors/core-error.js';
+import type { MnopsError } from '../errors/mnops-error.js';
+import { nearestName } from './nearest.js';
+import { expectedAt, shapesOf, unknownKeys } from './schema-walk.js';
+
+/** One thing that is wrong with a configuration. Nothing in it quotes a value. */
+export interface ConfigIssue {
+  /** Path of the field, such as `server.port`; empty for the whole. */
+  readonly field: string;
+  /** What would be right. */
+  readonly expected: string;
+  /** Kind of what was given, such as `string` or `nothing`. */
+  readonly received: string;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+/** The parts of valibot's issues that are read; `received` and `input` hold values and are not. */
+interface Issue {
+  readonly kind: string;
+  readonly type: string;
+  readonly input: unknown;
+  readonly expected: string | null;
+  readonly message: string;
+  readonly path?: readonly [{ readonly key?: unknown }, ...{ readonly key?: unknown }[]] | undefined;
+  readonly issues?: readonly Issue[] | undefined;
+}
+
+/**
+ * The options, checked and with the schema's defaults filled in. The input is not changed.
+ *
+ * @param name - Whose options they are; it begins the message.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every issue at once in `details.issues`: field, what is expected,
+ * kind of what was received, remedy. Values are never quoted. Every unknown key is named, with the nearest known one.
+ */
+export function parseOptions<const S extends GenericSchema>(name: string, schema: S, input: unknown): InferOutput<S> {
+  const issues = optionIssues(schema, input);
+  if (issues.length > 0) throw configError(name, issues);
+  const result = safeParse(schema, input);
+  if (!result.success)
+    throw configError(
+      name,
+      result.issues.flatMap((issue) => describe(schema, issue as Issue, [])),
+    );
+  return result.output;
+}
+
+/** The error for options that are wrong in a way that a schema cannot say; it lists every issue. */
+export function configError(name: string, issues: readonly ConfigIssue[]): MnopsError {
+  const lines = issues.map(({ field, expected, received, remedy }) => {
+    const where = field === '' ? 'the options' : field;
+    return `${where}: expected ${expected}, received ${received}. ${remedy}`;
+  });
+  const message =
+    lines.length === 1
+      ? `Invalid options of ${name}: ${lines[0]}`
+      : `Invalid options of ${name}:\n- ${lines.join('\n- ')}`;
+  return coreError('MNOPS_CORE_CONFIG_INVALID', message, { details: { issues } });
+}
+
+/** Everything that is wrong with an input, in the words of `ConfigIssue`. */
+export function optionIssues(schema: GenericSchema, input: unknown): readonly ConfigIssue[] {
+  const result = safeParse(schema, input);
+  const found = result.issues?.flatMap((issue) => describe(schema, issue as Issue, [])) ?? [];
+  const unknown = unknownKeys(shapesOf(schema), input).map(({ path, known }): ConfigIssue => {
+    const near = nearestName(path.at(-1) ?? '', known);
+    const hint = near === undefined ? `Known names: ${known.join(', ') || 'none'}.` : `Did you mean \`${near}\`?`;
+    return {
+      field: path.join('.'),
+      expected: 'no such option',
+      received: 'an unknown name',
+      remedy: `Remove it. ${hint}`,
+    };
+  });
+  const fields = new Set(unknown.map((issue) => issue.field));
+  const unique = new Map<string, ConfigIssue>();
+  for (const issue of [...found.filter(({ field }) => !fields.has(field)), ...unknown]) {
+    const known = unique.get(issue.field);
+    if (known === undefined) unique.set(issue.field, issue);
+    else if (known.expected !== issue.expected) {
+      unique.set(issue.field, { ...known, expected: `${known.expected} or ${issue.expected}` });
+    }
+  }
+  return [...unique.values()];
+}
+
+function describe(schema: GenericSchema, issue: Issue, above: readonly string[]): readonly ConfigIssue[] {
+  const path = [...above, ...pathOf(issue)];
+  // A union that fails deeper than at its own place failed in the shape that was meant.
+  const deeper = issue.issues?.filter((part) => part.path !== undefined) ?? [];
+  if (deeper.length > 0) return deeper.flatMap((part) => describe(schema, part, path));
+  const received = kindOf(issue.input);
+  const expected = expectation(schema, issue, path);
+  const field = path.join('.');
+  const place = field === '' ? 'the options' : `\`${field}\``;
+  const verb = received === 'nothing' ? 'Set' : 'Change';
+  return [{ field, expected, received, remedy: `${verb} ${place} to ${expected}.` }];
+}
+
+function pathOf(issue: Issue): readonly string[] {
+  return issue.path?.map((item) => String(item.key)) ?? [];
+}
+
+function expectation(schema: GenericSchema, issue: Issue, path: readonly string[]): string {
+  if (issue.kind === 'schema') {
+    const words = expectedAt(schema, path);
+    if (issue.type === 'variant' || words === undefined)
+      return known(issue.expected) ?? own(issue) ?? 'another kind of value';
+    return words;
+  }
+  return own(issue) ?? known(named(issue.type)) ?? sized(issue) ?? 'another value';
+}
+
+function known(text: string | null | undefined): string | undefined {
+  return text === null || text === undefined || text === 'unknown' || text === 'never' ? undefined : text;
+}
+
+/** A message that the author of the schema wrote, unless it repeats the value; valibot's own begin with `Invalid`. */
+function own(issue: Issue): string | undefined {
+  if (issue.message.startsWith('Invalid ')) return undefined;
+  const { input } = issue;
+  const quotes = (typeof input === 'string' || typeof input === 'number') && issue.message.includes(String(input));
+  return quotes && input !== '' ? undefined : issue.message.replace(/\.$/, '');
+}
+
+function named(type: string): string | undefined {
+  const words: Readonly<Record<string, string>> = {
+    url: 'a URL',
+    email: 'an e-mail address',
+    integer: 'a whole number',
+    safe_integer: 'a whole number',
+    finite: 'a finite number',
+    non_empty: 'at least one character or item',
+    iso_timestamp: 'a timestamp such as 2026-01-31T12:00:00Z',
+    ip: 'an IP address',
+    uuid: 'a UUID',
+  };
+  return words[type];
+}
+
+function sized(issue: Issue): string | undefined {
+  const { expected, type } = issue;
+  if (expected === null) return undefined;
+  if (type.endsWith('length')) return `a length ${expected}`;
+  if (type === 'regex') return `text that matches ${expected}`;
+  return `a value ${expected}`;
+}
+
+/** Kind of a value, in one word or two. */
+export function kindOf(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (value === '') return 'empty string';
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number' && !Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : 'infinite number';
+  return typeof value;
+}
