@@ -66,3 +66,20 @@ export type {
   SnapshotSummary,
 } from './recoverable.js';
 export type { ResolvedSecret, SecretResolver } from './secret-resolver.js';
+export type {
+  AppliedRotationContext,
+  RotationContext,
+  Rotator,
+  SecretAnnotation,
+  SecretCapabilities,
+  SecretChange,
+  SecretProvider,
+  SecretPutOptions,
+  SecretRecord,
+  SecretSelector,
+  SecretStage,
+  SecretValue,
+  SecretVersionRecord,
+  SecretVersionState,
+  StoredSecret,
+} from './secrets.js';
