@@ -1,0 +1,1 @@
+export { codes, type OrchestrationErrorCode } from './codes.js';

@@ -1,0 +1,260 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { codeOf } from '@mnops/core';
+import type { Clock } from '@mnops/core/spi';
+import { orchestrationError } from '../orchestration-error.js';
+import { durationMetric, type Figures, type ProxyFailure } from './figures.js';
+import { Forward, type ForwardContext, refuse } from './forward.js';
+import type { FullProxyLimits } from './limits.js';
+import { type RequestFraming, requestFraming } from './request-head.js';
+import { Route } from './route.js';
+import type { Target } from './target.js';
+import { tunnel } from './upgrade.js';
+
+/** Counts of one service since its listener was opened. */
+export interface ListenerCounts {
+  answered: number;
+  failed: number;
+  aborted: number;
+  held: number;
+}
+
+export interface ServiceListenerOptions {
+  readonly service: string;
+  readonly figures: Figures;
+  readonly clock: Clock;
+  readonly limits: FullProxyLimits;
+  /** Requests in flight over all listeners of the proxy. */
+  readonly shared: { inFlight: number };
+}
+
+const knownMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const statusClasses = ['', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+/** The stable address of one service: takes requests on a port and shares them out over its instances. */
+export class ServiceListener implements ForwardContext {
+  readonly route: Route;
+  readonly counts: ListenerCounts = { answered: 0, failed: 0, aborted: 0, held: 0 };
+  /** Whether requests wait while there is no instance. */
+  holding = false;
+  closing = false;
+  readonly #options: ServiceListenerOptions;
+  readonly #server: Server;
+  readonly #active: Set<Forward> = new Set();
+  readonly #held: Map<Forward, number> = new Map();
+  readonly #sockets: Set<Socket> = new Set();
+  #port = 0;
+
+  constructor(options: ServiceListenerOptions) {
+    const { clock, limits } = options;
+    this.#options = options;
+    this.route = new Route({ clock, maxHeadBytes: limits.maxHeaderBytes });
+    this.#server = createServer({ maxHeaderSize: limits.maxHeaderBytes, noDelay: true });
+    // Longer than clients keep idle connections, so that the client is the one that closes.
+    this.#server.keepAliveTimeout = 75_000;
+    this.#server.headersTimeout = 30_000;
+    this.#server.requestTimeout = 300_000;
+    this.#server.on('request', (request, response) => this.#take(request, response));
+    this.#server.on('checkContinue', (request, response) => this.#take(request, response));
+    this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
+    this.#server.on('connect', (_request, socket) => {
+      socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    });
+    this.#server.on('clientError', (error, socket) => this.#malformed(error, socket as Socket));
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get inFlight(): number {
+    return this.#active.size;
+  }
+
+  get held(): number {
+    return this.#held.size;
+  }
+
+  async listen(port: number, host: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void => {
+        const reason = codeOf(error) ?? 'unknown reason';
+        const message = `Service ${this.#options.service} cannot listen on ${host}:${port}: ${reason}.`;
+        reject(
+          orchestrationError('MNOPS_ORCHESTRATION_PORT_UNAVAILABLE', message, {
+            details: { service: this.#options.service, host, port, reason },
+            cause: error,
+          }),
+        );
+      };
+      this.#server.once('error', failed);
+      this.#server.listen(port, host, 1_024, () => {
+        this.#server.off('error', failed);
+        resolve();
+      });
+    });
+    const address = this.#server.address();
+    this.#port = typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  /** Sends held requests on their way, now that there may be an instance. */
+  releaseHeld(): void {
+    if (!this.route.open) {
+      if (!this.holding) this.#refuseHeld('no-instance');
+      return;
+    }
+    for (const forward of [...this.#held.keys()]) {
+      this.#held.delete(forward);
+      forward.dispatch();
+    }
+  }
+
+  /** Times out what waits too long and closes idle connections. Called about once a second. */
+  sweep(): void {
+    const now = this.monotonic();
+    const { answerTimeoutMs, holdMs } = this.#options.limits;
+    for (const forward of this.#active) {
+      if (forward.waitingSinceMs !== undefined && now - forward.waitingSinceMs > answerTimeoutMs)
+        forward.fail('timeout');
+    }
+    for (const [forward, sinceMs] of this.#held) if (now - sinceMs > holdMs) forward.fail('hold-timeout');
+    this.route.sweep();
+  }
+
+  /** Takes nothing new, lets what runs end within `graceMs`, then closes everything. */
+  async close(graceMs: number): Promise<void> {
+    this.closing = true;
+    this.holding = false;
+    this.#refuseHeld('no-instance');
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const grace = new AbortController();
+    const late = this.#options.clock.sleep(graceMs, grace.signal).catch(() => undefined);
+    await Promise.race([closed, late]);
+    grace.abort();
+    for (const target of this.route.targets) target.destroy();
+    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  monotonic(): number {
+    return this.#options.clock.monotonic();
+  }
+
+  next(tried: readonly Target[]): Target | undefined {
+    return this.route.next(tried);
+  }
+
+  hold(forward: Forward): boolean {
+    if (!this.holding || this.closing) return false;
+    if (this.#held.size >= this.#options.limits.maxHeld) {
+      forward.fail('hold-limit');
+      return true;
+    }
+    this.counts.held += 1;
+    this.#held.set(forward, this.monotonic());
+    return true;
+  }
+
+  answered(forward: Forward, target: Target, status: number, durationMs: number): void {
+    this.#forget(forward);
+    this.counts.answered += 1;
+    const method = knownMethods.has(forward.method) ? forward.method : 'OTHER';
+    const statusClass = statusClasses[Math.floor(status / 100)] ?? '5xx';
+    const key = method + statusClass;
+    let series = target.series.get(key);
+    if (series === undefined) {
+      const { revision, version = '', instance } = target.address;
+      series = this.#options.figures.series(durationMetric, {
+        service: this.#options.service,
+        version,
+        service_instance: instance,
+        method,
+        revision,
+        status_class: statusClass,
+      });
+      if (series === undefined) return;
+      target.series.set(key, series);
+    }
+    series.add(this.monotonic(), durationMs);
+  }
+
+  failed(forward: Forward, target: Target | undefined, reason: ProxyFailure): void {
+    this.#forget(forward);
+    this.#countFailure(target, reason);
+  }
+
+  aborted(forward: Forward): void {
+    this.#forget(forward);
+    this.counts.aborted += 1;
+  }
+
+  #countFailure(target: Target | undefined, reason: ProxyFailure): void {
+    this.counts.failed += 1;
+    this.#options.figures.failed(this.#options.service, target?.address.revision ?? '', reason);
+  }
+
+  #forget(forward: Forward): void {
+    this.#held.delete(forward);
+    if (this.#active.delete(forward)) this.#options.shared.inFlight -= 1;
+  }
+
+  #refuseHeld(reason: ProxyFailure): void {
+    for (const forward of [...this.#held.keys()]) forward.fail(reason);
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    let framing: RequestFraming;
+    try {
+      framing = requestFraming(request);
+    } catch {
+      this.#countFailure(undefined, 'bad-request');
+      refuse(response, 'bad-request');
+      return;
+    }
+    if (this.#options.shared.inFlight >= this.#options.limits.maxInFlight) {
+      this.#countFailure(undefined, 'in-flight-limit');
+      refuse(response, 'in-flight-limit');
+      return;
+    }
+    const forward = new Forward(this, request, response, framing);
+    this.#options.shared.inFlight += 1;
+    this.#active.add(forward);
+    forward.dispatch();
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    tunnel(
+      {
+        maxHeadBytes: this.#options.limits.maxHeaderBytes,
+        next: () => (this.closing ? undefined : this.route.next([])),
+        failed: (target, reason) => this.#countFailure(target, reason),
+      },
+      request,
+      socket,
+      head,
+    );
+  }
+
+  #malformed(error: Error, socket: Socket): void {
+    const code = codeOf(error);
+    if (code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.#countFailure(undefined, 'bad-request');
+    const status =
+      code === 'HPE_HEADER_OVERFLOW'
+        ? '431 Request Header Fields Too Large'
+        : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? '408 Request Timeout'
+          : '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  }
+}
