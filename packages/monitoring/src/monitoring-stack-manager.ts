@@ -81,7 +81,6 @@ export class MonitoringStackManager implements AsyncDisposable {
   #runners: readonly GroupRunner[] = [];
   #rules: readonly RuleGroup[];
   #sampling: Timer | undefined;
-  #graceMs = 5_000;
   #sent = 0;
   #failed = 0;
   #ended = { evaluations: 0, missed: 0 };
@@ -111,7 +110,7 @@ export class MonitoringStackManager implements AsyncDisposable {
       name: 'monitoring',
       clock: this.#clock,
       start: async () => this.#begin(),
-      drain: async () => this.#end(),
+      drain: (call) => this.#end(call.remainingMs()),
     });
   }
 
@@ -125,10 +124,9 @@ export class MonitoringStackManager implements AsyncDisposable {
     return this.#lifecycle.start(options);
   }
 
-  /** Ends sampling and evaluation, and waits up to `graceMs` (default 5_000) for queued notifications. */
-  async stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
-    this.#graceMs = options.graceMs ?? 5_000;
-    await this.#lifecycle.stop(options);
+  /** Ends sampling and evaluation, and waits up to `graceMs` (default 10_000) for queued notifications. */
+  stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    return this.#lifecycle.stop(options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -227,12 +225,12 @@ export class MonitoringStackManager implements AsyncDisposable {
     this.#startRunners();
   }
 
-  async #end(): Promise<void> {
+  async #end(graceMs: number): Promise<void> {
     this.#sampling?.cancel();
     await this.#stopRunners();
     for (const timer of this.#repeats.values()) timer.cancel();
     this.#repeats.clear();
-    await this.#dispatcher.drain(this.#graceMs, this.#clock);
+    await this.#dispatcher.drain(graceMs, this.#clock);
   }
 
   #startRunners(): void {
