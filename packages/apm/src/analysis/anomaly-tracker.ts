@@ -1,5 +1,4 @@
 import type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './anomaly.js';
-import type { DetectorOptions } from './detectors/detector.js';
 import type { Operation } from './operation.js';
 import { type OperationStats, pooled } from './operation-stats.js';
 import { type EffectFloors, type Judgement, type Signal, signalsOf } from './signals.js';
@@ -7,7 +6,7 @@ import { type EffectFloors, type Judgement, type Signal, signalsOf } from './sig
 /** How anomalies are found and how long they last. */
 export interface AnomalyTrackerOptions extends EffectFloors {
   readonly bucketMs: number;
-  readonly detector: Required<Pick<DetectorOptions, 'detector' | 'sigma'>>;
+  readonly detector: { readonly detector: 'adaptive' | 'sigma'; readonly sigma: number };
   readonly signals: readonly AnomalySignal[];
   /** Score from which on a stretch is unusual. */
   readonly threshold: number;
@@ -198,7 +197,7 @@ function examples(operation: Operation, signal: AnomalySignal): string[] {
   const ids = new Set<string>();
   for (const { stats } of operation.window.toReversed()) {
     if (signal === 'errors') for (const id of stats.failedTraceIds) ids.add(id);
-    else if (signal === 'duration' && stats.slowestTraceId !== undefined) ids.add(stats.slowestTraceId);
+    else if (signal === 'duration' && stats.slowestTraceId !== '') ids.add(stats.slowestTraceId);
   }
   return [...ids].slice(0, 5);
 }

@@ -1,19 +1,9 @@
-import { DDSketch } from '@datadog/sketches-js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { randomOf } from '../testing/random.js';
+import { peerSketch } from '../testing/sketches-js.js';
 import { LatencySketch } from './latency-sketch.js';
 import { RunningMoments } from './running-moments.js';
-
-/** Small seeded generator, uniform in [0, 1). */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 function exactQuantile(sorted: readonly number[], q: number): number {
   return sorted[Math.max(0, Math.ceil(q * sorted.length - 1e-9) - 1)] as number;
@@ -47,7 +37,7 @@ describe('LatencySketch', () => {
   it('agrees with another sketch library within both error bounds', () => {
     const random = randomOf(11);
     const ours = new LatencySketch();
-    const theirs = new DDSketch({ relativeAccuracy: 0.01 });
+    const theirs = peerSketch(0.01);
     for (let i = 0; i < 20_000; i += 1) {
       const value = distributions['lognormal']?.(random) as number;
       ours.add(value);

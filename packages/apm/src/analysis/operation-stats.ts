@@ -10,8 +10,8 @@ export class OperationStats {
   errors = 0;
   readonly durationMs: LatencySketch = new LatencySketch();
   readonly moments: RunningMoments = new RunningMoments();
-  /** Trace of the slowest span, and of the first failed ones. */
-  slowestTraceId: string | undefined;
+  /** Trace of the slowest span, empty without one, and of the first failed ones. */
+  slowestTraceId = '';
   readonly failedTraceIds: string[] = [];
   #slowestMs = -1;
 

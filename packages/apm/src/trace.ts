@@ -1,0 +1,47 @@
+import type { Span } from '@mnops/core/spi';
+import { epochMs } from './analysis/span-facts.js';
+
+/** The spans of one request, of all services that took part. */
+export interface Trace {
+  readonly traceId: string;
+  /** Span without a parent; absent when it is not known. */
+  readonly root?: Span | undefined;
+  /** In order of their start. */
+  readonly spans: readonly Span[];
+  readonly startedAt: Date;
+  /** From the first start to the last end. */
+  readonly durationMs: number;
+  readonly hasError: boolean;
+  /** Services that took part, in order of their first span. */
+  readonly services: readonly string[];
+  /** True when the root is there, the parent of every span is, and no span was left out for a limit. */
+  readonly complete: boolean;
+}
+
+/** Assembles one trace from its spans, which may come in any order. */
+export function assembleTrace(traceId: string, spans: readonly Span[], whole: boolean): Trace {
+  const sorted = [...spans].sort((a, b) => compare(a.startTimeUnixNano, b.startTimeUnixNano));
+  const ids = new Set(sorted.map((span) => span.spanId));
+  const root = sorted.find((span) => span.parentSpanId === undefined);
+  const orphan = sorted.some((span) => span.parentSpanId !== undefined && !ids.has(span.parentSpanId));
+  const first = sorted[0]?.startTimeUnixNano ?? 0n;
+  const last = sorted.reduce((end, span) => {
+    const spanEnd = span.startTimeUnixNano + span.durationNano;
+    return spanEnd > end ? spanEnd : end;
+  }, first);
+  return {
+    traceId,
+    ...(root === undefined ? {} : { root }),
+    spans: sorted,
+    startedAt: new Date(epochMs(first)),
+    durationMs: Number(last - first) / 1e6,
+    hasError: sorted.some((span) => span.status.code === 'error'),
+    services: [...new Set(sorted.map((span) => String(span.resource['service.name'] ?? 'unknown_service')))],
+    complete: root !== undefined && !orphan && whole,
+  };
+}
+
+function compare(a: bigint, b: bigint): number {
+  if (a < b) return -1;
+  return a > b ? 1 : 0;
+}

@@ -1,0 +1,213 @@
+import type {
+  Context,
+  ContextManager,
+  SpanOptions as OtelSpanOptions,
+  Span,
+  TextMapPropagator,
+  Tracer,
+} from '@opentelemetry/api';
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { type IncomingHeaders, readTraceContext, traceParent } from '../propagation/trace-context.js';
+import { GuardedSpan } from './guarded-span.js';
+import { idleSpan } from './idle-tracer.js';
+
+/** What the host needs of OpenTelemetry, loaded and wired. */
+export interface OtelRuntime {
+  readonly tracer: Tracer;
+  readonly rootContext: Context;
+  activeContext(): Context;
+  /** Runs with a context active, through awaits and callbacks. */
+  withContext<T>(context: Context, run: () => T): T;
+  withSpan(context: Context, span: Span): Context;
+  inject(headers: Record<string, string>, context: Context): void;
+  extract(headers: IncomingHeaders): Context;
+  /** Whether the globals were free and are now ours; false when another SDK has them. */
+  readonly ownsGlobals: boolean;
+  /** Gives the globals back. */
+  release(): void;
+}
+
+/** What the runtime is made from. */
+export interface OtelRuntimeOptions {
+  readonly resource: Readonly<Record<string, string>>;
+  readonly limits: {
+    readonly attributes: number;
+    readonly events: number;
+    readonly links: number;
+    readonly valueLength: number;
+  };
+  readonly registerGlobals: boolean;
+  readonly onStart: () => void;
+  readonly onEnd: (span: ReadableSpan) => void;
+}
+
+const anchorKey = Symbol('mnops.apm.anchor');
+
+/** The parts of the SDK's span that give it an exact start. The last is private to the SDK; without it we measure again. */
+interface AnchoredSpan {
+  [anchorKey]?: number;
+  startTime: [number, number];
+  readonly parentSpanContext?: { readonly isRemote?: boolean | undefined } | undefined;
+  readonly _performanceStartTime?: number;
+  readonly _startTimeProvided?: boolean;
+}
+
+/**
+ * Loads the OpenTelemetry SDK and builds a tracer on it. The only module that imports the SDK: another major version of
+ * it is a change of this file.
+ */
+export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime> {
+  const [api, sdk, resources, hooks, core] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace-base'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/context-async-hooks'),
+    import('@opentelemetry/core'),
+  ]);
+  const { limits } = options;
+  const processor: SpanProcessor = {
+    onStart: (span, parent) => {
+      const above = api.trace.getSpan(parent);
+      const local = above instanceof GuardedSpan ? above.inner : above;
+      anchor(span as unknown as AnchoredSpan, local as unknown as AnchoredSpan | undefined);
+      options.onStart();
+    },
+    onEnd: options.onEnd,
+    forceFlush: async () => undefined,
+    shutdown: async () => undefined,
+  };
+  const contexts: ContextManager = new hooks.AsyncLocalStorageContextManager().enable();
+  const provider = new sdk.BasicTracerProvider({
+    // Everything is given, so that the SDK's own reading of OTEL_* variables decides nothing.
+    sampler: new sdk.ParentBasedSampler({ root: new sdk.AlwaysOnSampler() }),
+    resource: resources.resourceFromAttributes({ ...options.resource }),
+    spanLimits: {
+      attributeCountLimit: limits.attributes,
+      attributeValueLengthLimit: limits.valueLength,
+      eventCountLimit: limits.events,
+      linkCountLimit: limits.links,
+      attributePerEventCountLimit: limits.attributes,
+      attributePerLinkCountLimit: limits.attributes,
+    },
+    spanProcessors: [processor],
+  });
+  const baggage = new core.W3CBaggagePropagator();
+  const propagator: TextMapPropagator = {
+    fields: () => ['traceparent', 'tracestate', ...baggage.fields()],
+    inject(context, carrier, setter) {
+      const span = api.trace.getSpanContext(context);
+      if (span !== undefined && api.isSpanContextValid(span) && !core.isTracingSuppressed(context)) {
+        setter.set(carrier, 'traceparent', traceParent(span));
+        const state = span.traceState?.serialize();
+        if (state !== undefined && state !== '') setter.set(carrier, 'tracestate', state);
+      }
+      baggage.inject(context, carrier, setter);
+    },
+    extract(context, carrier, getter) {
+      const read = (name: string): string | readonly string[] | undefined => getter.get(carrier, name);
+      const remote = readTraceContext({ traceparent: read('traceparent'), tracestate: read('tracestate') });
+      let result = context;
+      if (remote !== undefined) {
+        const { traceState, ...ids } = remote;
+        result = api.trace.setSpanContext(context, {
+          ...ids,
+          isRemote: true,
+          ...(traceState === undefined ? {} : { traceState: api.createTraceState(traceState) }),
+        });
+      }
+      return baggage.extract(result, carrier, getter);
+    },
+  };
+  let foreign = false;
+  const active = (): Context => (foreign ? api.context.active() : contexts.active());
+  const withContext = <T>(context: Context, run: () => T): T =>
+    foreign ? api.context.with(context, run) : contexts.with(context, run);
+  const within = <T>(context: Context, span: Span, run: (span: Span) => T): T =>
+    withContext(api.trace.setSpan(context, span), () => run(span));
+  const getTracer = (name: string, version?: string): Tracer =>
+    tracerOn(provider.getTracer(name, version), active, within);
+  const owns = options.registerGlobals && claimGlobals(api, { getTracer }, contexts, propagator);
+  // With somebody else's globals in place, their context manager is the one that instrumented libraries use.
+  foreign = options.registerGlobals && !owns;
+  return {
+    tracer: getTracer('@mnops/apm'),
+    rootContext: api.ROOT_CONTEXT,
+    activeContext: active,
+    withContext,
+    withSpan: (context, span) => api.trace.setSpan(context, span),
+    inject: (headers, context) => propagator.inject(context, headers, api.defaultTextMapSetter),
+    extract: (headers) => propagator.extract(api.ROOT_CONTEXT, headers, api.defaultTextMapGetter),
+    ownsGlobals: owns,
+    release() {
+      if (owns) {
+        api.trace.disable();
+        api.context.disable();
+        api.propagation.disable();
+      }
+      contexts.disable();
+    },
+  };
+}
+
+type Api = typeof import('@opentelemetry/api');
+
+/** Sets all three globals, or none when any of them is taken. */
+function claimGlobals(
+  api: Api,
+  provider: { getTracer(name: string): Tracer },
+  contexts: ContextManager,
+  propagator: TextMapPropagator,
+): boolean {
+  if (!api.trace.setGlobalTracerProvider(provider)) return false;
+  if (!api.context.setGlobalContextManager(contexts)) {
+    api.trace.disable();
+    return false;
+  }
+  if (!api.propagation.setGlobalPropagator(propagator)) {
+    api.trace.disable();
+    api.context.disable();
+    return false;
+  }
+  return true;
+}
+
+/** The SDK's tracer with contexts looked up and set in our manager, which is not the global one in every case. */
+function tracerOn(
+  tracer: Tracer,
+  active: () => Context,
+  within: <T>(context: Context, span: Span, run: (span: Span) => T) => T,
+): Tracer {
+  const startSpan: Tracer['startSpan'] = (name, options, context) => {
+    try {
+      const span = tracer.startSpan(String(name), options, context ?? active());
+      return span.isRecording() ? new GuardedSpan(span) : span;
+    } catch {
+      // Options that the SDK cannot read cost a span, never the user's work.
+      return idleSpan();
+    }
+  };
+  return {
+    startSpan,
+    startActiveSpan: (name: string, ...rest: unknown[]) => {
+      const run = rest.pop();
+      if (typeof run !== 'function') return undefined;
+      const [options, context = active()] = rest as [OtelSpanOptions?, Context?];
+      const span = startSpan(name, options, context);
+      return within(context, span, run as (span: Span) => unknown);
+    },
+  };
+}
+
+/**
+ * Sets a span's start to the microsecond. The SDK starts spans at whole milliseconds; ours start at one reading of the
+ * wall clock per local root plus the monotonic time since, so order and durations hold even when the wall clock jumps.
+ */
+function anchor(span: AnchoredSpan, parent: AnchoredSpan | undefined): void {
+  const monotonicMs = span._performanceStartTime ?? performance.now();
+  const offsetMs = parent?.[anchorKey] ?? Date.now() - performance.now();
+  span[anchorKey] = offsetMs;
+  if (span._startTimeProvided === true) return;
+  const atMs = offsetMs + monotonicMs;
+  const seconds = Math.floor(atMs / 1_000);
+  span.startTime = [seconds, Math.floor((atMs - seconds * 1_000) * 1e6)];
+}
