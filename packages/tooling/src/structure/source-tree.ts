@@ -66,13 +66,14 @@ export function filesUnder(root: string, folder: string): readonly string[] {
   });
 }
 
-/** Whether a file is published code: in `src`, and not a test or a fake beside it. */
+/** Whether a file is published code: in `src`, and not a test, a fake beside it or a domain's `testing` folder. */
 export function isShipped({ path }: SourceFile): boolean {
   return /^packages\/[^/]+\/src\//.test(path) && !isTest(path);
 }
 
 export function isTest(path: string): boolean {
-  return /\.(test|fake|bench|prove)\.ts$|\/(bench|prove)\//.test(path);
+  const isTesting = /^packages\/(?!core\/)[^/]+\/src\/(.*\/)?testing\//.test(path);
+  return isTesting || /\.(test|fake|bench|prove)\.ts$|\/(bench|prove)\//.test(path);
 }
 
 /** The file that a relative specifier means, if the workspace has it. */
