@@ -1,0 +1,3 @@
+export { type Disposables, disposables } from './disposables.js';
+export { type EventHub, type EventHubOptions, eventHub } from './event-hub.js';
+export { Lifecycle, type LifecycleOptions, type StopOptions } from './lifecycle.js';

@@ -1,0 +1,15 @@
+import type { OperationEntry } from './shape.js';
+
+/** Operations of `@mnops/monitoring`. */
+export const monitoringOperations = {
+  'mnops:monitoring:scrape': { fields: ['format', 'series', 'bytes'], labelFields: ['format'] },
+  'mnops:monitoring:evaluate': {
+    fields: ['rule', 'source', 'state', 'series'],
+    labelFields: ['rule', 'source', 'state'],
+  },
+  'mnops:monitoring:notify': {
+    fields: ['notifier', 'alert', 'status', 'severity'],
+    labelFields: ['notifier', 'status', 'severity'],
+  },
+} as const;
+monitoringOperations satisfies Readonly<Record<`mnops:monitoring:${string}`, OperationEntry>>;

@@ -1,0 +1,7 @@
+/** What one operation says about itself when it runs. */
+export interface OperationEntry {
+  /** Fields that its events may carry beside their duration and code. Never a secret. */
+  readonly fields: readonly string[];
+  /** Those of the fields that have few values, so that they are safe as metric labels. */
+  readonly labelFields: readonly string[];
+}

@@ -1,0 +1,4 @@
+export { type OperationName, operationCatalogue } from './catalogue/index.js';
+export type { OperationEntry } from './catalogue/shape.js';
+export { type OnOperationOptions, type OperationEvent, onOperation } from './on-operation.js';
+export { type OperationContext, type OperationField, traced } from './traced.js';
