@@ -68,7 +68,9 @@ export async function encodeChunk(entries: readonly NewLogEntry[]): Promise<Buff
     for (const [key, value] of Object.entries(entry.attributes)) {
       const column = keys.of(key);
       shape.push(column);
-      (columns[column] ??= []).push(JSON.stringify(value));
+      const lines = columns[column] ?? [];
+      lines.push(JSON.stringify(value));
+      columns[column] = lines;
     }
     kinds.varint(shapes.of(shape));
     kinds.varint((entry.traceId === undefined ? 0 : hasTrace) | (entry.spanId === undefined ? 0 : hasSpan));

@@ -25,7 +25,7 @@ const maxChunkEntries = 2048;
 const maxChunkRawBytes = 256 * 1024;
 
 /** Writes a block that is complete and durable afterwards, or not there at all. Runs of entries must be in order. */
-export async function writeBlock(file: string, runs: readonly SealInput[]): Promise<void> {
+export async function writeBlock(file: string, runs: Iterable<SealInput>): Promise<void> {
   const marker = newMarker();
   const parts: Buffer[] = [];
   const chunks: IndexedChunk[] = [];
@@ -57,7 +57,7 @@ export async function writeBlock(file: string, runs: readonly SealInput[]): Prom
 }
 
 /** Joins small runs and cuts large ones, so that chunks have a good size and no gap inside. */
-function* gather(runs: readonly SealInput[]): Generator<SealInput> {
+function* gather(runs: Iterable<SealInput>): Generator<SealInput> {
   let entries: NewLogEntry[] = [];
   let rawBytes = 0;
   let firstSequence = 0;
