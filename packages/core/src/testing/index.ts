@@ -1,3 +1,12 @@
+export {
+  type ContractRunner,
+  type ContractSubject,
+  casesOf,
+  failure,
+  identityCases,
+  type RemoteOperation,
+  remoteFailureCases,
+} from './contract.js';
 export { type FakeClock, type FakeClockOptions, fakeClock } from './fake-clock.js';
 export {
   type Fault,
@@ -8,5 +17,15 @@ export {
   type RecordedRequest,
   type ScriptedReply,
 } from './fault-server.js';
+export { type HealthSourceSubject, healthSourceContract } from './health-source-contract.js';
+export { type LogSourceSubject, logSourceContract } from './log-source-contract.js';
 export { type MemorySnapshot, memorySnapshot } from './memory-snapshot.js';
+export {
+  type MetricFeed,
+  type MetricSourceLimits,
+  type MetricSourceSubject,
+  metricSourceContract,
+} from './metric-source-contract.js';
+export { type NotifierLimits, type NotifierSubject, notifierContract } from './notifier-contract.js';
+export { type RecoverableSubject, recoverableContract } from './recoverable-contract.js';
 export { eventually, type TestCall, type TestCallOptions, testCall } from './test-call.js';
