@@ -27,6 +27,7 @@ export type {
   Timer,
 } from './base.js';
 export type { HealthSource } from './health-source.js';
+export type { KeyWrapper } from './key-wrapper.js';
 export type { HeldLease, Lease } from './lease.js';
 export type {
   LogAttributes,
@@ -56,6 +57,25 @@ export type {
 export type { Notification, Notifier } from './notifier.js';
 export type { ObjectInfo, ObjectStore, StoredObject } from './object-store.js';
 export type {
+  ContainerConfig,
+  FailureReason,
+  InstanceState,
+  InstanceStatus,
+  OrchestrationProvider,
+  OrchestrationProviderContext,
+  ProbeConfig,
+  ProbeTiming,
+  RevisionDescription,
+  RevisionObservation,
+  RouteShares,
+  RouteState,
+  ServiceAddress,
+  ServiceConfig,
+  ServiceObservation,
+  ServicePort,
+  ServiceRouter,
+} from './orchestration.js';
+export type {
   Recoverable,
   RecoveryFinding,
   RestoreSummary,
@@ -76,6 +96,7 @@ export type {
   SecretProvider,
   SecretPutOptions,
   SecretRecord,
+  SecretSchema,
   SecretSelector,
   SecretStage,
   SecretValue,

@@ -1,0 +1,10 @@
+export type { AssociatedData } from './associated.js';
+export { canonicalJson } from './canonical-json.js';
+export { envelopeKeyId, openEnvelope, rewrapEnvelope, sealEnvelope } from './envelope.js';
+export { type KeyFile, type KeyFileOptions, keyFile } from './key-file.js';
+export { type KeyRing, keyRing } from './key-ring.js';
+export { type PassphraseKeyOptions, passphraseKey } from './passphrase-key.js';
+export { constantTimeEqual, hkdf, type Pbkdf2Options, pbkdf2 } from './primitives.js';
+export { type RawKeyOptions, rawKey } from './raw-key.js';
+export { open, seal } from './seal.js';
+export { openStream, type StreamTransform, sealStream } from './stream.js';
