@@ -1,0 +1,1 @@
+export { type FileLeaseOptions, fileLease } from './file-lease.js';
