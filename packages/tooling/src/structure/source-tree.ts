@@ -39,7 +39,7 @@ export interface Finding {
   readonly text: string;
 }
 
-const skipped = new Set(['node_modules', 'dist', '.git', '.turbo', 'coverage', '.run', 'fixtures', 'consumers']);
+const skipped = new Set(['node_modules', 'dist', '.git', '.turbo', 'coverage', '.run', 'fixtures']);
 
 /** Parses every workspace under `packages` and `examples`. */
 export function readTree(root: string): SourceTree {

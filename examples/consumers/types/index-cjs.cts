@@ -1,0 +1,3 @@
+import core = require('@mnops/core');
+
+export const isOurs: (error: unknown) => boolean = (error) => core.MnopsError.is(error);

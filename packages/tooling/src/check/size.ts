@@ -1,0 +1,71 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { publishedPackages, repositoryRoot } from '../repository.js';
+import { table } from '../table.js';
+import type { GateResult } from './gate.js';
+
+const kibibyte = 1024;
+
+/** Most brotli bytes of one entry: minified, with what it imports of its own package, without other packages. */
+function budgetOf(id: string, entry: string): number {
+  if (id === 'core') return (entry === 'testing' ? 24 : 8) * kibibyte;
+  return (entry === 'index' ? 40 : 20) * kibibyte;
+}
+
+/** Most bytes of code (JavaScript of both formats) that one package may install. */
+const codeBudget = 1000 * kibibyte;
+
+/** Measures every entry of every package and holds it to its budget. */
+export async function checkSizes(): Promise<GateResult> {
+  const rows: string[][] = [];
+  const over: string[] = [];
+  for (const id of publishedPackages) {
+    const folder = join(repositoryRoot, 'packages', id, 'dist');
+    for (const entry of entriesOf(id)) {
+      const bytes = await minifiedBytes(join(folder, `${entry}.js`));
+      const budget = budgetOf(id, entry);
+      rows.push([`@mnops/${id}`, entry, String(bytes.length), String(bytes.brotli), String(budget)]);
+      if (bytes.brotli > budget) over.push(`@mnops/${id} ${entry}: ${bytes.brotli} bytes brotli, at most ${budget}`);
+    }
+    const code = codeBytes(folder);
+    rows.push([`@mnops/${id}`, '(all code, both formats)', String(code), '', String(codeBudget)]);
+    if (code > codeBudget) over.push(`@mnops/${id}: ${code} bytes of code, at most ${codeBudget}`);
+  }
+  const figures = table(['package', 'entry', 'bytes', 'brotli', 'budget'], rows);
+  return { ok: over.length === 0, output: over.join('\n'), figures };
+}
+
+/** Names of a package's entries: its subpaths as files of `dist`. */
+export function entriesOf(id: string): readonly string[] {
+  const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'packages', id, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, string | { readonly import?: { readonly default?: string } }>>;
+  };
+  return Object.values(manifest.exports).flatMap((target) => {
+    const file = typeof target === 'string' ? undefined : target.import?.default;
+    return file === undefined ? [] : [file.replace('./dist/', '').replace(/\.js$/, '')];
+  });
+}
+
+async function minifiedBytes(file: string): Promise<{ readonly length: number; readonly brotli: number }> {
+  const { outputFiles } = await build({
+    entryPoints: [file],
+    bundle: true,
+    minify: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'silent',
+  });
+  const contents = outputFiles[0]?.contents ?? new Uint8Array();
+  return { length: contents.length, brotli: brotliCompressSync(contents).length };
+}
+
+function codeBytes(folder: string): number {
+  return readdirSync(folder)
+    .filter((name) => /\.c?js$/.test(name))
+    .reduce((total, name) => total + statSync(join(folder, name)).size, 0);
+}
