@@ -14,6 +14,7 @@ export type SpiKind =
   | 'rotator'
   | 'secret-provider'
   | 'secret-resolver'
+  | 'service-router'
   | 'trace-exporter';
 
 /** What every provider is: versioned data with a role and a stable kebab-case id. */

@@ -1,4 +1,5 @@
 import type { Call, Spi, StorageDamage, Support } from './base.js';
+import type { Recoverable } from './recoverable.js';
 import type { ResolvedSecret } from './secret-resolver.js';
 
 /** Label that points at one version of a secret. `pending` is a value that a rotation has not promoted yet. */
@@ -6,6 +7,18 @@ export type SecretStage = 'current' | 'previous' | 'pending' | (string & {});
 
 /** What can be done with a version: only `enabled` ones can be read, `deleted` ones can be restored, `destroyed` ones are gone. */
 export type SecretVersionState = 'enabled' | 'deleted' | 'destroyed';
+
+/** The part of a Standard Schema (version 1: valibot, zod, arktype …) that checks a parsed value at once. */
+export interface SecretSchema<T> {
+  readonly '~standard': {
+    readonly validate: (
+      value: unknown,
+    ) =>
+      | { readonly value: T; readonly issues?: undefined }
+      | { readonly issues: readonly { readonly path?: readonly unknown[] | undefined }[] }
+      | Promise<unknown>;
+  };
+}
 
 /** A secret value. It is immutable and may be shared; whatever prints it shows `[secret <path> v<version>]`. */
 export interface SecretValue extends ResolvedSecret {
@@ -23,6 +36,17 @@ export interface SecretValue extends ResolvedSecret {
   reveal(): string;
   /** A copy of the bytes. */
   bytes(): Uint8Array;
+  /**
+   * The value parsed as JSON, checked by a schema where one is given.
+   *
+   * @throws {MnopsError} `MNOPS_SECRETS_VALUE_INVALID` when it is not JSON or the schema refuses it; the message names
+   * fields, never their content.
+   */
+  json<T = unknown>(schema?: SecretSchema<T>): T;
+  /** Text of one field of a JSON object; a number or boolean becomes text. `MNOPS_SECRETS_VALUE_INVALID` when absent. */
+  field(key: string): string;
+  /** Whether the bytes are the same, compared in constant time. */
+  equals(other: string | Uint8Array): boolean;
 }
 
 /** One version as a provider stores it. */
@@ -137,6 +161,8 @@ export interface SecretCapabilities {
  */
 export interface SecretProvider extends Spi<'secret-provider'> {
   readonly capabilities: SecretCapabilities;
+  /** Present where the provider owns the data and can save and restore it. */
+  readonly recoverable?: Recoverable | undefined;
   /** The version asked for, or `undefined` when the secret, the version or the stage does not exist. */
   get(path: string, at: SecretSelector, call: Call): Promise<StoredSecret | undefined>;
   /** Stores a new version. */

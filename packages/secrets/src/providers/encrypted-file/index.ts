@@ -1,0 +1,197 @@
+import { resolve } from 'node:path';
+import { coreError, systemClock } from '@mnops/core';
+import { durationMsSchema, parseOptions, textSchema } from '@mnops/core/config';
+import type { KeyRing } from '@mnops/core/crypto';
+import type {
+  Call,
+  Clock,
+  KeyWrapper,
+  Recoverable,
+  SecretCapabilities,
+  SecretProvider,
+  StoredSecret,
+} from '@mnops/core/spi';
+import * as v from 'valibot';
+import { type ChangeFeed, changeFeed } from '../../store/change-feed.js';
+import { maxVersions } from '../../store/version-store.js';
+import { VaultFile, type VaultVerification } from './vault-file.js';
+import { vaultRecoverable } from './vault-recoverable.js';
+import { watchFile } from './vault-watch.js';
+
+export type { VaultVerification } from './vault-file.js';
+
+/** Where a vault is, and what opens it. */
+export interface EncryptedFileOptions {
+  /** Path of the vault. File and folder are made at the first write. */
+  readonly file: string;
+  /** Key that wraps the data keys: `keyFile()`, `passphraseKey()`, `rawKey()`, or a ring of them. */
+  readonly key: KeyWrapper | KeyRing;
+  /** Milliseconds within which a change by another process is seen by whoever watches; 10 to 60,000. Default 1,000. */
+  readonly reloadIntervalMs?: number | undefined;
+  readonly clock?: Pick<Clock, 'now'> | undefined;
+}
+
+/** A provider on one encrypted file. */
+export interface EncryptedFileProvider extends SecretProvider {
+  readonly recoverable: Recoverable;
+  /** Opens every value once. */
+  verify(call: Call): Promise<VaultVerification>;
+  /** Writes the file anew without what was overwritten and destroyed, under a new record key; readers follow. */
+  compact(call: Call): Promise<void>;
+}
+
+const optionsSchema = v.strictObject({
+  file: textSchema,
+  key: v.custom<KeyWrapper | KeyRing>(isKey, 'a key: keyFile(), passphraseKey(), rawKey() or keyRing()'),
+  reloadIntervalMs: v.optional(v.pipe(durationMsSchema, v.minValue(10), v.maxValue(60_000)), 1_000),
+  clock: v.optional(v.custom<Pick<Clock, 'now'>>((value) => typeof (value as Clock).now === 'function', 'a clock')),
+});
+
+/**
+ * Keeps secrets in one encrypted file: no server, any number of processes. Each value is sealed with a key of its own,
+ * paths and facts are sealed too. An acknowledged write survives `kill -9` and power loss. Processes write in turn and
+ * see each other's changes at the next uncached read, watchers within `reloadIntervalMs`. The layout is in
+ * `docs/formats/vault.md`.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for options. At use: `MNOPS_SECRETS_SEALED` without a key,
+ * `MNOPS_CORE_KEY_INVALID` with a wrong one, `MNOPS_CORE_STORAGE_UNREADABLE` for a foreign file, another version or a
+ * header with both copies damaged, `MNOPS_CORE_STORAGE_FAILED`, `MNOPS_CORE_LOCKED`.
+ */
+export function encryptedFile(options: EncryptedFileOptions): EncryptedFileProvider {
+  const {
+    key,
+    reloadIntervalMs,
+    clock = systemClock(),
+    ...given
+  } = parseOptions('encryptedFile', optionsSchema, options);
+  const feed = changeFeed();
+  const vault = new VaultFile({ file: resolve(given.file), key, clock, onChange: (change) => feed.publish(change) });
+  const watching = watchWhileNeeded(vault, feed, reloadIntervalMs);
+
+  return {
+    specVersion: 1,
+    kind: 'secret-provider',
+    id: 'encrypted-file',
+    capabilities: capabilitiesWith(reloadIntervalMs),
+    recoverable: vaultRecoverable(vault),
+    open: (call) => vault.refresh(call),
+    async close() {
+      watching.end();
+      feed.close();
+      await vault.close();
+    },
+    async get(path, at, call) {
+      await vault.refresh(call);
+      const found = vault.store.find(path, at);
+      if (found?.value === undefined) return undefined;
+      const { version, createdAtMs, expiresAtMs, contentType } = found;
+      const value = await vault.openValue(path, version, found.value, call);
+      const stages = vault.store.stagesOf(path, version);
+      const stored: StoredSecret = { value, version: String(version), stages, createdAtMs, expiresAtMs, contentType };
+      return stored;
+    },
+    put: (path, value, putOptions, call) => vault.put(path, value, putOptions, call),
+    async describe(path, call) {
+      await vault.refresh(call);
+      return vault.store.describe(path);
+    },
+    async *listVersions(path, call) {
+      await vault.refresh(call);
+      yield* vault.store.versions(path);
+    },
+    async *list(prefix, call) {
+      await vault.refresh(call);
+      for (const path of vault.store.paths(prefix)) {
+        call.signal.throwIfAborted();
+        const record = vault.store.describe(path);
+        if (record !== undefined) yield record;
+      }
+    },
+    async annotate(path, change, call) {
+      await vault.change(call, () => {
+        vault.store.assertExists(path);
+        return { kind: 'annotate', path, ...change, atMs: clock.now() };
+      });
+    },
+    async setStage(path, stage, { from, to }, call) {
+      await vault.change(call, () => vault.store.planStage(path, stage, from, to, clock.now()));
+    },
+    async delete(path, { versions, permanent = false }, call) {
+      await vault.change(call, () => {
+        if (!vault.store.has(path)) return undefined;
+        return { kind: 'delete', path, versions, permanent, atMs: clock.now() };
+      });
+    },
+    async restore(path, { versions }, call) {
+      await vault.change(call, () => {
+        vault.store.assertExists(path, versions);
+        return { kind: 'restore', path, versions, atMs: clock.now() };
+      });
+    },
+    watch(prefix, call) {
+      vault.assertOpen();
+      const changes = feed.watch(prefix, call.signal);
+      watching.begin();
+      return changes;
+    },
+    damage: () => vault.damage,
+    verify: (call) => vault.verify(call),
+    compact: (call) => vault.compact(call),
+  };
+}
+
+function watchWhileNeeded(vault: VaultFile, feed: ChangeFeed, intervalMs: number): { begin(): void; end(): void } {
+  let stop: (() => void) | undefined;
+  const end = (): void => {
+    stop?.();
+    stop = undefined;
+  };
+  // Half the interval, so that looking and reading together stay within it.
+  const look = async (): Promise<void> => {
+    if (feed.watchers === 0) end();
+    else await vault.refresh(backgroundCall());
+  };
+  return {
+    begin() {
+      stop ??= watchFile(vault.file, intervalMs / 2, look);
+    },
+    end,
+  };
+}
+
+/** A call of work that nobody waits for: without a deadline, a signal or references. */
+function backgroundCall(): Call {
+  return {
+    signal: new AbortController().signal,
+    remainingMs: () => Number.POSITIVE_INFINITY,
+    secret: async () => {
+      throw coreError('MNOPS_CORE_CONFIG_INVALID', 'The key of a vault refers to a secret, but no resolver was given.');
+    },
+  };
+}
+
+function capabilitiesWith(propagationMs: number): SecretCapabilities {
+  return {
+    write: true,
+    list: true,
+    versionIds: 'integer',
+    maxVersions,
+    stages: 'native',
+    compareAndSet: 'version',
+    binary: 'native',
+    emptyValue: true,
+    maxValueBytes: 4 * 1024 * 1024,
+    softDelete: 'version',
+    annotations: true,
+    watch: 'native',
+    durable: true,
+    readAfterWrite: 'strong',
+    propagationMs,
+  };
+}
+
+function isKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, current } = value as { readonly kind?: unknown; readonly current?: unknown };
+  return kind === 'key-wrapper' || (kind === 'key-ring' && isKey(current));
+}
