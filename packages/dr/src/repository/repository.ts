@@ -42,6 +42,7 @@ export class Repository {
   readonly #openFindings: readonly RepositoryFinding[];
   readonly #compression: boolean;
   readonly #clock: Clock;
+  readonly #damagedPacks = new Set<string>();
   #index: LoadedIndex | undefined;
 
   private constructor(
@@ -117,12 +118,27 @@ export class Repository {
 
   /** The index, read when it is first needed. */
   get index(): LoadedIndex {
-    this.#index ??= loadIndex(this.folder, this.envelope, (id) => this.readJson('index', id));
+    if (this.#index === undefined) {
+      this.#index = loadIndex(this.folder, this.envelope, (id) => this.readJson('index', id));
+      for (const pack of this.#index.packs) if (this.#damagedPacks.has(pack.id)) pack.damaged = true;
+    }
     return this.#index;
   }
 
   get blobs(): BlobIndex {
     return this.index.blobs;
+  }
+
+  /** Whether new backups may count on the blobs of a pack. */
+  isSound(pack: number): boolean {
+    const known = this.index.packs[pack];
+    return known?.present === true && known.damaged !== true;
+  }
+
+  /** From now on new backups store anew what only this pack holds. */
+  distrust(packId: string): void {
+    this.#damagedPacks.add(packId);
+    for (const pack of this.index.packs) if (pack.id === packId) pack.damaged = true;
   }
 
   /** Takes notice of what other programs added or removed. Cheap when nothing changed. */
