@@ -5,8 +5,8 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 export function packageTests(folder: string): ViteUserConfig {
   return defineConfig({
     root: folder,
-    resolve: { conditions: ['@mnops/source', 'module', 'node', 'import', 'default'] },
-    ssr: { resolve: { conditions: ['@mnops/source', 'module', 'node', 'import', 'default'] } },
+    resolve: { conditions: ['@mnops/source', 'node', 'import', 'default'] },
+    ssr: { resolve: { conditions: ['@mnops/source', 'node', 'import', 'default'] } },
     test: {
       name: basename(folder),
       include: ['src/**/*.test.ts'],
