@@ -25,10 +25,10 @@ export function assembleTrace(traceId: string, spans: readonly Span[], whole: bo
   const root = sorted.find((span) => span.parentSpanId === undefined);
   const orphan = sorted.some((span) => span.parentSpanId !== undefined && !ids.has(span.parentSpanId));
   const first = sorted[0]?.startTimeUnixNano ?? 0n;
-  const last = sorted.reduce((end, span) => {
-    const spanEnd = span.startTimeUnixNano + span.durationNano;
-    return spanEnd > end ? spanEnd : end;
-  }, first);
+  let last = first;
+  for (const { startTimeUnixNano, durationNano } of sorted) {
+    if (startTimeUnixNano + durationNano > last) last = startTimeUnixNano + durationNano;
+  }
   return {
     traceId,
     ...(root === undefined ? {} : { root }),

@@ -93,18 +93,18 @@ export function peerOf(span: Pick<Span, 'kind' | 'attributes'>): Peer | undefine
   return name === undefined ? undefined : { name, connection: 'request' };
 }
 
-/** The facts of one span. `origin` saves looking the resource up again. */
-export function factsOf(span: Span, origin: Origin = originOf(span.resource)): SpanFacts {
-  const durationMs = Number(span.durationNano) / 1e6;
+/** The facts of one span. What the caller knows already is not worked out again. */
+export function factsOf(span: Span, origin?: Origin, endMs?: number, durationMs?: number): SpanFacts {
+  const duration = durationMs ?? Number(span.durationNano) / 1e6;
   return {
     traceId: span.traceId,
     spanId: span.spanId,
     parentSpanId: span.parentSpanId,
-    origin,
+    origin: origin ?? originOf(span.resource),
     operation: operationOf(span),
     kind: span.kind,
-    endMs: epochMs(span.startTimeUnixNano) + durationMs,
-    durationMs,
+    endMs: endMs ?? epochMs(span.startTimeUnixNano) + duration,
+    durationMs: duration,
     error: span.status.code === 'error',
     peer: peerOf(span),
   };

@@ -1,4 +1,4 @@
-import { callOf, codeOf, MnopsError } from '@mnops/core';
+import { codeOf, MnopsError, withCall } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
 import { retry } from '@mnops/core/resilience';
 import type { Call, Clock, SecretResolver, Span, TraceExporter } from '@mnops/core/spi';
@@ -137,7 +137,7 @@ export class Dispatcher {
     try {
       const { accepted } = await this.#sendWithRetries(spans);
       // An answer cannot speak for more spans than were sent.
-      const taken = Math.max(0, Math.min(spans.length, Math.trunc(accepted)));
+      const taken = Number.isFinite(accepted) ? Math.max(0, Math.min(spans.length, Math.trunc(accepted))) : 0;
       this.#up();
       this.#inFlight -= spans.length;
       this.#delivered += taken;
@@ -177,17 +177,12 @@ export class Dispatcher {
 
   async #send(spans: readonly Span[]): Promise<{ accepted: number }> {
     const { exporter, exportTimeoutMs, clock, secrets } = this.#options;
-    const call = callOf({ signal: this.#stop.signal, timeoutMs: exportTimeoutMs, secrets, clock });
-    try {
-      const context = { exporter: exporter.id, spans: spans.length };
-      return await traced('mnops:apm:export', context, async () => await exporter.export(batchOf(spans), call));
-    } catch (error) {
-      // Our own deadline is an outage like any other, and is tried again.
-      if (call.signal.aborted && !this.#stop.signal.aborted) throw call.signal.reason;
-      throw error;
-    } finally {
-      call.end();
-    }
+    const limits = { signal: this.#stop.signal, timeoutMs: exportTimeoutMs, secrets, clock };
+    const context = { exporter: exporter.id, spans: spans.length };
+    // The deadline holds even for an exporter that does not listen to its signal; it is an outage like any other.
+    return await traced('mnops:apm:export', context, () =>
+      withCall(limits, async (call: Call) => await exporter.export(batchOf(spans), call)),
+    );
   }
 
   #up(): void {

@@ -2,8 +2,12 @@ import type { OperationEntry } from './shape.js';
 
 /** Operations of `@mnops/apm`. */
 export const apmOperations = {
-  'mnops:apm:export': { fields: ['exporter', 'spans', 'bytes'], labelFields: ['exporter'] },
-  'mnops:apm:ingest': { fields: ['format', 'spans', 'rejected'], labelFields: ['format'] },
-  'mnops:apm:analyse': { fields: ['kind', 'traces', 'found'], labelFields: ['kind'] },
+  'mnops:apm:export': { fields: ['exporter', 'spans'], labelFields: ['exporter'] },
+  'mnops:apm:ingest': { fields: ['accepted', 'rejected'], labelFields: [] },
+  'mnops:apm:flush': { fields: ['exporters', 'held'], labelFields: [] },
+  'mnops:apm:find-root-cause': {
+    fields: ['service', 'operation', 'traces', 'candidates', 'verdict'],
+    labelFields: ['verdict'],
+  },
 } as const;
 apmOperations satisfies Readonly<Record<`mnops:apm:${string}`, OperationEntry>>;

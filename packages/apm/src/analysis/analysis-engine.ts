@@ -1,0 +1,83 @@
+import type { Span, SpanAttributes } from '@mnops/core/spi';
+import type { ResolvedConfig } from '../config.js';
+import { RequestSeries } from '../seams/request-series.js';
+import type { PerformanceAnomaly } from './anomaly.js';
+import { AnomalyTracker } from './anomaly-tracker.js';
+import { EdgeTable } from './edge-table.js';
+import { OperationTable } from './operation-table.js';
+import { factsOf, type Origin, originOf } from './span-facts.js';
+
+type AnalysisSettings = NonNullable<ResolvedConfig['analysis']>;
+
+/** What the engine tells its host. */
+export interface AnalysisListeners {
+  readonly opened: (anomaly: PerformanceAnomaly) => void;
+  readonly closed: (anomaly: PerformanceAnomaly) => void;
+}
+
+/** Origins remembered by resource; spans of one process share theirs. */
+const maxOrigins = 1_000;
+
+/** Feeds every span to the operation table, the edge table and the request figures. */
+export class AnalysisEngine {
+  readonly operations: OperationTable;
+  readonly edges: EdgeTable;
+  readonly requests: RequestSeries;
+  readonly tracker: AnomalyTracker | undefined;
+  readonly #origins = new Map<SpanAttributes, Origin>();
+  #lastResource: SpanAttributes | undefined;
+  #lastOrigin: Origin | undefined;
+
+  constructor(settings: AnalysisSettings, listeners: AnalysisListeners) {
+    const { anomalies, bucketMs } = settings;
+    if (anomalies !== undefined) {
+      const { detector, sigma, ...rest } = anomalies;
+      this.tracker = new AnomalyTracker({ ...rest, ...listeners, bucketMs, detector: { detector, sigma } });
+    }
+    this.operations = new OperationTable({
+      bucketMs,
+      settleMs: settings.settleMs,
+      maxOperations: settings.maxOperations,
+      halfLifeMs: settings.halfLifeDays * 86_400_000,
+      judge: (operation, index, stats) => {
+        if (this.tracker === undefined) operation.baseline.merge(stats);
+        else this.tracker.judge(operation, index, stats);
+      },
+    });
+    this.edges = new EdgeTable({ maxEdges: settings.maxDependencies });
+    this.requests = new RequestSeries({
+      slotMs: Math.min(bucketMs, 5_000),
+      retainMs: settings.retainMs,
+      maxSeries: 2_000,
+      maxBytes: 16_777_216,
+    });
+  }
+
+  /** Takes one span into account. */
+  observe(span: Span, endMs: number, durationMs: number, nowMs: number): void {
+    const facts = factsOf(span, this.#originOf(span.resource), endMs, durationMs);
+    this.operations.observe(facts);
+    this.edges.observe(facts, nowMs);
+    if (facts.kind !== 'server') return;
+    this.requests.observe(facts.origin, facts.operation, span.attributes, facts.error, endMs, durationMs);
+  }
+
+  /** Closes what is due: buckets of operations, and spans that wait for their other side. */
+  roll(wallMs: number, monotonicMs: number): void {
+    this.operations.roll(wallMs, monotonicMs);
+    this.edges.settle(monotonicMs);
+  }
+
+  #originOf(resource: SpanAttributes): Origin {
+    if (resource === this.#lastResource && this.#lastOrigin !== undefined) return this.#lastOrigin;
+    let origin = this.#origins.get(resource);
+    if (origin === undefined) {
+      if (this.#origins.size >= maxOrigins) this.#origins.clear();
+      origin = originOf(resource);
+      this.#origins.set(resource, origin);
+    }
+    this.#lastResource = resource;
+    this.#lastOrigin = origin;
+    return origin;
+  }
+}

@@ -1,0 +1,19 @@
+export { createDetector } from './detectors/create-detector.js';
+export type { Detector, DetectorOptions, Expectation } from './detectors/detector.js';
+export { LatencySketch } from './latency-sketch.js';
+export {
+  type RankInput,
+  type RootCauseCandidate,
+  type RootCauseEvidence,
+  type RootCauseRanking,
+  rankRootCauses,
+} from './root-cause/rank.js';
+export { RunningMoments } from './running-moments.js';
+export {
+  buildServiceMap,
+  type Quantiles,
+  type ServiceDependency,
+  type ServiceMap,
+  type ServiceNode,
+} from './service-map.js';
+export type { Connection } from './span-facts.js';

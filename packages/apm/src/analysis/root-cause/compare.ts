@@ -1,0 +1,139 @@
+import { mean, quantileSorted, sampleVariance } from 'simple-statistics';
+import type { Place, Profile } from './profile.js';
+
+/** A change of one place between two windows, in the terms that evidence is given in. */
+export interface Change {
+  readonly signal: 'self-time' | 'edge-gap' | 'errors' | 'structure';
+  readonly service: string;
+  readonly operation: string;
+  readonly caller: string | undefined;
+  /** P90 in milliseconds, share of failed calls, or calls per run. */
+  readonly before: number;
+  readonly after: number;
+  /** What it adds to one trace: milliseconds, failures, or calls more or less. */
+  readonly perTrace: number;
+  /** The place in both windows; absent for structure. */
+  readonly normal: Place | undefined;
+  readonly faulty: Place | undefined;
+}
+
+/** Standard errors that a change must be away from chance. */
+const certainty = 4;
+/** Smallest change of time: share of a whole trace, ratio to what the place took before, and milliseconds. */
+const minTraceShare = 0.05;
+const minRatio = 1.25;
+const minMs = 0.5;
+/** Smallest rise of failures per trace. */
+const minFailures = 0.004;
+/** Calls of a kind of run, below which its structure says nothing. */
+const minRuns = 10;
+
+/** Places that take longer in the faulty window than chance explains. */
+export function slowerPlaces(normal: Profile, faulty: Profile): Change[] {
+  const changes: Change[] = [];
+  for (const [key, after] of faulty.places) {
+    const before = normal.places.get(key);
+    const now = timesOf(after);
+    const then = before === undefined ? undefined : timesOf(before);
+    const perTrace = sum(now) / faulty.traces - (then === undefined ? 0 : sum(then) / normal.traces);
+    if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs)) continue;
+    if (then !== undefined && !isSlower(then, now)) continue;
+    changes.push({
+      ...after,
+      signal: after.kind,
+      before: then === undefined ? 0 : quantileSorted(then, 0.9),
+      after: quantileSorted(now, 0.9),
+      perTrace,
+      normal: before,
+      faulty: after,
+    });
+  }
+  return changes;
+}
+
+/** Places where more failures begin than chance explains. */
+export function failingPlaces(normal: Profile, faulty: Profile): Change[] {
+  const changes: Change[] = [];
+  for (const [key, after] of faulty.places) {
+    const before = normal.places.get(key);
+    const [failedNow, failedThen] = [failures(after), before === undefined ? 0 : failures(before)];
+    const perTrace = failedNow / faulty.traces - failedThen / normal.traces;
+    if (failedNow < 3 || perTrace < minFailures) continue;
+    const [callsNow, callsThen] = [after.samples.length, before?.samples.length ?? 0];
+    const pooledShare = (failedNow + failedThen) / (callsNow + callsThen);
+    const error = Math.sqrt(pooledShare * (1 - pooledShare) * (1 / callsNow + 1 / Math.max(1, callsThen)));
+    const difference = failedNow / callsNow - failedThen / Math.max(1, callsThen);
+    if (callsThen > 0 && difference < (certainty - 1) * error) continue;
+    changes.push({
+      ...after,
+      signal: 'errors',
+      before: failedThen / Math.max(1, callsThen),
+      after: failedNow / callsNow,
+      perTrace,
+      normal: before,
+      faulty: after,
+    });
+  }
+  return changes;
+}
+
+/** Operations that call others more or less often than before. */
+export function changedCalls(normal: Profile, faulty: Profile): Change[] {
+  const changes: Change[] = [];
+  for (const key of new Set([...normal.calls.keys(), ...faulty.calls.keys()])) {
+    const [service, operation, calledService, calledOperation] = JSON.parse(key) as [string, string, string, string];
+    const run = JSON.stringify([service, operation]);
+    const [runsThen, runsNow] = [normal.runs.get(run) ?? 0, faulty.runs.get(run) ?? 0];
+    if (runsThen < minRuns || runsNow < minRuns) continue;
+    const [before, after] = [(normal.calls.get(key) ?? 0) / runsThen, (faulty.calls.get(key) ?? 0) / runsNow];
+    const error = Math.sqrt(Math.max(before, after) * (1 / runsThen + 1 / runsNow));
+    const difference = Math.abs(after - before);
+    if (difference < 0.1 || difference < certainty * error) continue;
+    changes.push({
+      signal: 'structure',
+      service,
+      operation,
+      caller: `${calledService} ${calledOperation}`,
+      before,
+      after,
+      perTrace: (difference * runsNow) / faulty.traces,
+      normal: undefined,
+      faulty: undefined,
+    });
+  }
+  return changes;
+}
+
+/** Welch's comparison of means, with the longest half percent cut to the rest so that one outlier decides nothing. */
+function isSlower(then: readonly number[], now: readonly number[]): boolean {
+  const cap = Math.max(quantileSorted(then as number[], 0.995), quantileSorted(now as number[], 0.995));
+  const [before, after] = [then, now].map((values) => values.map((value) => Math.min(cap, value))) as [
+    number[],
+    number[],
+  ];
+  const difference = mean(after) - mean(before);
+  if (difference <= 0 || mean(after) < minRatio * mean(before)) return false;
+  const error = Math.sqrt(varianceOf(before) / before.length + varianceOf(after) / after.length);
+  return difference >= certainty * error;
+}
+
+function varianceOf(values: number[]): number {
+  // One value says nothing about its spread; its own size is a cautious stand-in.
+  return values.length > 1 ? sampleVariance(values) : (values[0] ?? 0) ** 2;
+}
+
+function timesOf(place: Place): number[] {
+  return place.samples.map((sample) => sample.ms).sort((a, b) => a - b);
+}
+
+function failures(place: Place): number {
+  let count = 0;
+  for (const sample of place.samples) if (sample.failed) count += 1;
+  return count;
+}
+
+function sum(values: readonly number[]): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}

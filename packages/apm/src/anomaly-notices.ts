@@ -1,0 +1,70 @@
+import { withCall } from '@mnops/core';
+import type { Clock, Notification, Notifier, SecretResolver } from '@mnops/core/spi';
+import type { PerformanceAnomaly } from './analysis/anomaly.js';
+import { sentenceOf } from './seams/health-source.js';
+
+/** Notifications about anomalies that were sent and that could not be. */
+export interface NoticeStats {
+  readonly sent: number;
+  readonly failed: number;
+}
+
+const sendTimeoutMs = 10_000;
+
+/** Tells notifiers of anomalies. A notifier that fails is counted; it holds up nobody. */
+export class AnomalyNotices {
+  readonly #notifiers: readonly Notifier[];
+  readonly #clock: Clock;
+  readonly #secrets: SecretResolver | undefined;
+  readonly #running = new Set<Promise<void>>();
+  #sent = 0;
+  #failed = 0;
+
+  constructor(notifiers: readonly Notifier[], clock: Clock, secrets: SecretResolver | undefined) {
+    this.#notifiers = notifiers;
+    this.#clock = clock;
+    this.#secrets = secrets;
+  }
+
+  get stats(): NoticeStats {
+    return { sent: this.#sent, failed: this.#failed };
+  }
+
+  /** Sends the anomaly as it is now to every notifier. */
+  announce(anomaly: PerformanceAnomaly): void {
+    for (const notifier of this.#notifiers) {
+      const sending = this.#send(notifier, notificationOf(anomaly)).finally(() => this.#running.delete(sending));
+      this.#running.add(sending);
+    }
+  }
+
+  /** Waits for what is on its way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  async #send(notifier: Notifier, notification: Notification): Promise<void> {
+    try {
+      const limits = { timeoutMs: sendTimeoutMs, clock: this.#clock, secrets: this.#secrets };
+      await withCall(limits, async (call) => await notifier.send(notification, call));
+      this.#sent += 1;
+    } catch {
+      this.#failed += 1;
+    }
+  }
+}
+
+function notificationOf(anomaly: PerformanceAnomaly): Notification {
+  const { service, operation, signal, severity, closedAt } = anomaly;
+  return {
+    key: `apm/${service}/${operation}/${signal}`,
+    status: closedAt === undefined ? 'firing' : 'resolved',
+    severity,
+    title: `Unusual ${signal} of ${service} ${operation}`,
+    text: sentenceOf(anomaly),
+    labels: { service, operation, signal },
+    links: [],
+    startedAtMs: anomaly.openedAt.getTime(),
+    ...(closedAt === undefined ? {} : { endedAtMs: closedAt.getTime() }),
+  };
+}

@@ -1,0 +1,41 @@
+export type {
+  ExportAnswer,
+  ServiceIdentity,
+  Span,
+  SpanAttributes,
+  SpanAttributeValue,
+  SpanBatch,
+  SpanEvent,
+  SpanKindName,
+  SpanLink,
+  SpanScope,
+  TraceExporter,
+  TraceExporterCapabilities,
+} from '@mnops/core/spi';
+export type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './analysis/anomaly.js';
+export type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
+export type { RootCauseCandidate, RootCauseEvidence } from './analysis/root-cause/rank.js';
+export type { Quantiles, ServiceDependency, ServiceMap, ServiceNode } from './analysis/service-map.js';
+export type { Connection } from './analysis/span-facts.js';
+export { type ApmErrorCode, codes } from './codes.js';
+export type {
+  AnalysisConfig,
+  AnomalyConfig,
+  APMConfig,
+  QueueConfig,
+  SpanLimits,
+  StoreConfig,
+} from './config.js';
+export type { DeliveryReport, DropReason, ExporterStats } from './delivery/delivery-report.js';
+export type { APMEvents } from './events.js';
+export type { IngestReport } from './ingest.js';
+export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
+export type { IncomingHeaders } from './propagation/trace-context.js';
+export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
+export type { APMStats } from './stats.js';
+export type { TraceQuery } from './store/trace-query.js';
+export type { TraceRingStats } from './store/trace-ring.js';
+export type { Trace } from './trace.js';
+export type { ReadableSpanLike } from './tracing/recorded-span.js';
+export type { SpanOptions } from './tracing/span-options.js';
+export type { SpanProcessorLike } from './tracing/tracing.js';

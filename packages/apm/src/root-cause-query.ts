@@ -1,0 +1,76 @@
+import { countSchema, parseOptions } from '@mnops/core/config';
+import type { Span } from '@mnops/core/spi';
+import * as v from 'valibot';
+import { type RootCauseRanking, rankRootCauses } from './analysis/root-cause/rank.js';
+import type { HeldTrace } from './store/trace-ring.js';
+
+/** Where and when the trouble is. */
+export interface RootCauseQuery {
+  /** Only traces that this service takes part in. */
+  readonly service?: string | undefined;
+  /** Only traces that have this operation. */
+  readonly operation?: string | undefined;
+  /** When the trouble began, such as an anomaly's `openedAt`. */
+  readonly at: Date;
+  /** What to compare with. Default: the ten minutes that end 5 s before `at`. */
+  readonly normal?: { readonly from: Date; readonly to: Date } | undefined;
+  /** Time of the trouble. Default: the five minutes from `at` on, as far as they have passed. */
+  readonly faulty?: { readonly from: Date; readonly to: Date } | undefined;
+  /** Traces at most of each window; the newest count. Default 5_000. */
+  readonly maxTraces?: number | undefined;
+}
+
+/** The likely causes of trouble, the most likely first. */
+export interface RootCauseReport extends RootCauseRanking {
+  readonly windows: {
+    readonly normal: { readonly from: Date; readonly to: Date };
+    readonly faulty: { readonly from: Date; readonly to: Date };
+  };
+  /** Milliseconds that finding it took. */
+  readonly elapsedMs: number;
+}
+
+const normalMs = 600_000;
+const guardMs = 5_000;
+const faultyMs = 300_000;
+
+const dateSchema = v.date('a date');
+const windowSchema = v.pipe(
+  v.strictObject({ from: dateSchema, to: dateSchema }),
+  v.check(({ from, to }) => from < to, 'a window whose `from` is before its `to`'),
+);
+const querySchema = v.strictObject({
+  service: v.optional(v.string()),
+  operation: v.optional(v.string()),
+  at: dateSchema,
+  normal: v.optional(windowSchema),
+  faulty: v.optional(windowSchema),
+  maxTraces: v.optional(countSchema),
+});
+
+/** Compares the traces of two windows. Traces are assigned by their start. */
+export function findRootCauseIn(
+  traces: Iterable<HeldTrace>,
+  input: RootCauseQuery,
+  elapsed: () => number,
+): RootCauseReport {
+  const query = parseOptions('findRootCause', querySchema, input);
+  const { service, operation, maxTraces = 5_000 } = query;
+  const atMs = query.at.getTime();
+  const normal = query.normal ?? { from: new Date(atMs - normalMs), to: new Date(atMs - guardMs) };
+  const faulty = query.faulty ?? { from: query.at, to: new Date(atMs + faultyMs) };
+  const begunAt = elapsed();
+  const picked = { normal: [] as Span[], faulty: [] as Span[] };
+  const counts = { normal: 0, faulty: 0 };
+  for (const trace of traces) {
+    for (const [name, window] of [['normal', normal] as const, ['faulty', faulty] as const]) {
+      if (trace.startMs < window.from.getTime() || trace.startMs >= window.to.getTime()) continue;
+      if (counts[name] >= maxTraces) continue;
+      counts[name] += 1;
+      for (const span of trace.spans) picked[name].push(span);
+    }
+  }
+  const entry = service === undefined && operation === undefined ? undefined : { service, operation };
+  const ranking = rankRootCauses({ ...picked, entry });
+  return { ...ranking, windows: { normal, faulty }, elapsedMs: elapsed() - begunAt };
+}

@@ -1,0 +1,27 @@
+import type { NoticeStats } from './anomaly-notices.js';
+import type { ExporterStats } from './delivery/delivery-report.js';
+import type { TraceRingStats } from './store/trace-ring.js';
+import type { SpanCounts } from './tracing/tracing.js';
+
+/** Counters of a `PerformanceMonitoringManager` since it was made. */
+export interface APMStats {
+  readonly spans: SpanCounts & {
+    /** Finished spans of other processes, taken and refused. */
+    readonly ingested: number;
+    readonly rejected: number;
+  };
+  readonly traces: TraceRingStats;
+  readonly analysis: {
+    readonly operations: number;
+    /** Spans counted under `(other)`. */
+    readonly operationsOverflowed: number;
+    readonly dependenciesOverflowed: number;
+    /** Spans whose other side has not come yet. */
+    readonly waitingForOtherSide: number;
+    readonly requestSeries: number;
+    readonly requestsOverflowed: number;
+  };
+  readonly notifications: NoticeStats;
+  /** By exporter id. For each, spans handed over = delivered + held + the sum of dropped. */
+  readonly exporters: Readonly<Record<string, ExporterStats>>;
+}
