@@ -125,6 +125,10 @@ async function run(program, args, output = 'inherit') {
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
+  // npm sends signals to the shell between it and this process, and the shell dies without a word.
+  const parent = process.ppid;
+  const orphaned = () => process.ppid !== parent && forward('SIGTERM');
+  const watch = process.env.npm_lifecycle_event === undefined ? undefined : setInterval(orphaned, 250);
   try {
     const code = await new Promise((resolve, reject) => {
       child.once('error', reject);
@@ -133,6 +137,7 @@ async function run(program, args, output = 'inherit') {
     if (code !== 0) process.stderr.write(Buffer.concat(held));
     return code;
   } finally {
+    clearInterval(watch);
     for (const signal of signals) process.removeListener(signal, forward);
   }
 }

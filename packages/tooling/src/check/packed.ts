@@ -11,6 +11,13 @@ export interface PackedPackages {
   remove(): void;
 }
 
+/** Builds every workspace; a matter of a second when nothing changed. */
+export async function buildAll(): Promise<void> {
+  const words = ['run', 'build', '--output-logs=errors-only', '--log-prefix=none', '--concurrency=2'];
+  const { code, stdout, stderr } = await runTool(process.execPath, ['node_modules/turbo/bin/turbo', ...words]);
+  if (code !== 0) throw new Error(`The build failed:\n${stdout}${stderr}`);
+}
+
 /** Packs every published package into a temporary folder. They must have been built. */
 export async function packPackages(): Promise<PackedPackages> {
   const folder = mkdtempSync(join(tmpdir(), 'mnops-packed-'));

@@ -1,5 +1,5 @@
 import { allGates } from '../check/gates.js';
-import { type PackedPackages, packPackages } from '../check/packed.js';
+import { buildAll, type PackedPackages, packPackages } from '../check/packed.js';
 import { runGates } from '../check/run-gates.js';
 import { installConsumers } from '../consumers/install.js';
 import { consumerRuns } from '../consumers/run-consumers.js';
@@ -29,6 +29,7 @@ async function main(words: readonly string[]): Promise<number> {
     return packing;
   };
   if (wanted('check')) sections.push(await checkSection(packed));
+  else await titled('build', buildAll);
   if (wanted('unit'))
     sections.push(await titled('unit, contract and property tests', () => runVitest('tests', process.execPath, [])));
   if (wanted('campaigns')) sections.push(await titled('campaigns', shortCampaigns));
