@@ -28,5 +28,6 @@ export {
   metricSourceContract,
 } from './metric-source-contract.js';
 export { type NotifierLimits, type NotifierSubject, notifierContract } from './notifier-contract.js';
+export { type ObjectStoreLimits, type ObjectStoreSubject, objectStoreContract } from './object-store-contract.js';
 export { type RecoverableSubject, recoverableContract } from './recoverable-contract.js';
 export { eventually, type TestCall, type TestCallOptions, testCall } from './test-call.js';
