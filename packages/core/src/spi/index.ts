@@ -11,6 +11,7 @@ export type {
   TraceExporter,
   TraceExporterCapabilities,
 } from './apm.js';
+export type { AuditEntry, AuditEvent, AuditRecord, AuditSink } from './audit.js';
 export type {
   Call,
   CallOptions,
@@ -67,6 +68,7 @@ export type {
   ProbeTiming,
   RevisionDescription,
   RevisionObservation,
+  RouteCounts,
   RouteShares,
   RouteState,
   ServiceAddress,
