@@ -1,5 +1,5 @@
 import { MetricRegistry } from '@mnops/monitoring';
-import { type BenchContext, defineBench } from '@mnops/tooling/bench';
+import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
 import client from 'prom-client';
 
 const labelSets = Array.from({ length: 192 }, (_, index) => ({
@@ -21,7 +21,7 @@ async function perCall(ctx: BenchContext, count: number, call: (index: number) =
   return best;
 }
 
-export default defineBench({
+const suite: BenchSuite = defineBench({
   package: 'monitoring',
   suite: 'registry',
   async run(ctx) {
@@ -86,6 +86,8 @@ export default defineBench({
     await scrape(ctx);
   },
 });
+
+export default suite;
 
 async function scrape(ctx: BenchContext): Promise<void> {
   const registry = new MetricRegistry({ limits: { totalBytes: 1e9 } });

@@ -87,12 +87,11 @@ class Channel {
 
   async #deliver(notification: Notification): Promise<string | undefined> {
     const { clock, secrets, deliveryTimeoutMs: timeoutMs } = this.#options;
-    const fitting = fitted(notification, this.notifier.capabilities.maxBytes);
     try {
       const context = { notifier: this.notifier.id, status: notification.status, severity: notification.severity };
       await traced('mnops:monitoring:notify', context, () =>
         withCall({ timeoutMs, secrets, clock, signal: this.#controller.signal }, (call) =>
-          retry(() => this.notifier.send(fitting, call), {
+          retry(() => this.notifier.send(notification, call), {
             signal: call.signal,
             clock,
             maxAttempts: 10,
@@ -133,14 +132,4 @@ export class Dispatcher {
     await Promise.all(this.#channels.map((channel) => channel.idle()));
     late.cancel();
   }
-}
-
-/** Cuts the text to a channel's limit at a code point. */
-function fitted(notification: Notification, maxBytes: number): Notification {
-  if (Buffer.byteLength(notification.text) <= maxBytes) return notification;
-  const cut = Buffer.from(notification.text)
-    .subarray(0, Math.max(0, maxBytes - 3))
-    .toString('utf8')
-    .replace(/\uFFFD+$/u, '');
-  return { ...notification, text: `${cut}…` };
 }

@@ -1,5 +1,6 @@
 import { UnsupportedError } from '@mnops/core';
 import type {
+  Call,
   Clock,
   LabelMatch,
   MetricQuery,
@@ -26,8 +27,9 @@ export function registrySource(
 ): MetricSource {
   async function query(
     asked: MetricQuery,
-    call: { readonly atMs?: number | undefined },
+    call: Call & { readonly atMs?: number | undefined },
   ): Promise<readonly MetricSample[]> {
+    call.signal.throwIfAborted();
     if ('promql' in asked) {
       throw new UnsupportedError(
         'This source does not speak PromQL; ask with a selection such as { metric, reduce, windowMs }.',
@@ -118,12 +120,12 @@ function matches(labels: Labels, wanted: Readonly<Record<string, LabelMatch>>): 
 /** Per series over the window, then across the group: sums add, means average, the last is the newest. */
 function reduceGauge(
   members: readonly AnySeries[],
-  { reduce, windowMs }: MetricSelection,
+  { metric, reduce, windowMs }: MetricSelection,
   history: SampleHistory,
   atMs: number | undefined,
 ): number | undefined {
   const perSeries = members
-    .map((series) => history.values(series, windowMs, atMs))
+    .map((series) => history.values(metric, series, windowMs, atMs))
     .filter((values) => values.length > 0);
   if (perSeries.length === 0) return undefined;
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -138,7 +140,7 @@ function reduceGauge(
 /** Growth of counters and histograms over the window, added up over the group. */
 function reduceGrowth(
   members: readonly AnySeries[],
-  { reduce, windowMs }: MetricSelection,
+  { metric, reduce, windowMs }: MetricSelection,
   history: SampleHistory,
   atMs: number | undefined,
   bounds: ArrayLike<number>,
@@ -146,7 +148,7 @@ function reduceGrowth(
   let growth: number[] | undefined;
   let coveredMs = 0;
   for (const series of members) {
-    const span = history.span(series, windowMs, atMs);
+    const span = history.span(metric, series, windowMs, atMs);
     if (span === undefined) continue;
     coveredMs = Math.max(coveredMs, span.coveredMs);
     const own = span.after.map((value, index) => value - (span.before[index] ?? 0));

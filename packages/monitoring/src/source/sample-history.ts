@@ -2,6 +2,7 @@ import type { Clock } from '@mnops/core/spi';
 import type { AnySeries } from '../metrics/family.js';
 import type { MetricRegistry } from '../metrics/registry.js';
 import type { HistogramSeries } from '../metrics/series.js';
+import type { MetricType } from '../metrics/types.js';
 
 /** How much of the past is kept. */
 export interface HistoryLimits {
@@ -13,9 +14,14 @@ export interface HistoryLimits {
   readonly maxBytes: number;
 }
 
-/** The samples of one series: one column per figure (value; or buckets, sum and count). */
+/** The samples of one label set: one column per figure (value; or buckets, sum and count). */
 interface Track {
   readonly columns: readonly Float64Array[];
+  /** The series that writes now; another one after it was removed and began again. */
+  series: AnySeries;
+  /** What earlier series of this label set had reached, so that growth over a removal is not lost. */
+  readonly offsets: number[];
+  readonly type: MetricType;
   /** Tick at which the series was first seen. */
   readonly bornTick: number;
 }
@@ -35,7 +41,8 @@ export class SampleHistory {
   readonly #points: number;
   readonly #maxBytes: number;
   readonly #monotonicMs: Float64Array;
-  readonly #tracks = new Map<AnySeries, Track>();
+  /** By metric, then by the escaped labels, which are one text for one label set. */
+  readonly #tracks = new Map<string, Map<string, Track>>();
   #ticks = 0;
   #bytes = 0;
   /** Series that found no room at the last tick. */
@@ -60,20 +67,27 @@ export class SampleHistory {
     const slot = tick % this.#points;
     this.#monotonicMs[slot] = this.#clock.monotonic();
     this.left = 0;
-    const living = new Set<AnySeries>();
-    for (const family of this.#registry.families()) {
-      for (const series of family.series as ReadonlySet<AnySeries>) {
-        const track = this.#tracks.get(series) ?? this.#track(series, tick);
+    const families = this.#registry.families();
+    for (const { definition, series } of families) {
+      const tracks = this.#tracksOf(definition.name);
+      const before = tracks.size;
+      let written = 0;
+      for (const one of series as ReadonlySet<AnySeries>) {
+        const track = tracks.get(one.text) ?? this.#track(tracks, one, definition.type, tick);
         if (track === undefined) {
           this.left++;
           continue;
         }
-        living.add(series);
-        writeFigures(series, track.columns, slot);
+        if (track.series !== one) continueTrack(track, one, (tick - 1) % this.#points);
+        writeFigures(one, track, slot);
+        written++;
       }
+      if (before > 0 && written < tracks.size) this.#forgetRemoved(tracks);
     }
-    for (const [series, track] of this.#tracks) {
-      if (!living.has(series)) this.#forget(series, track);
+    for (const name of this.#tracks.keys()) {
+      if (families.some(({ definition }) => definition.name === name)) continue;
+      this.#forgetRemoved(this.#tracks.get(name) ?? new Map(), true);
+      this.#tracks.delete(name);
     }
   }
 
@@ -81,11 +95,11 @@ export class SampleHistory {
    * The figures of a counter or histogram at the edge and at the end of a window, or `undefined` without history.
    * A series that began inside the window was zero before.
    */
-  span(series: AnySeries, windowMs: number, atMs: number | undefined): Span | undefined {
-    const track = this.#tracks.get(series);
+  span(metric: string, series: AnySeries, windowMs: number, atMs: number | undefined): Span | undefined {
+    const track = this.#tracks.get(metric)?.get(series.text);
     const end = this.#end(atMs);
     if (this.#ticks === 0 || end === undefined) return undefined;
-    const after = end.tick === undefined ? figuresOf(series) : this.#figures(track, end.tick);
+    const after = end.tick === undefined ? this.#living(track, series) : this.#figures(track, end.tick);
     if (after === undefined) return undefined;
     const edgeTick = this.#tickAt(end.monotonicMs - windowMs) ?? this.#oldestTick();
     if (end.tick !== undefined && edgeTick >= end.tick) return undefined;
@@ -94,8 +108,8 @@ export class SampleHistory {
   }
 
   /** The samples of a gauge inside a window, oldest first; the living value last when the window ends now. */
-  values(series: AnySeries, windowMs: number, atMs: number | undefined): readonly number[] {
-    const track = this.#tracks.get(series);
+  values(metric: string, series: AnySeries, windowMs: number, atMs: number | undefined): readonly number[] {
+    const track = this.#tracks.get(metric)?.get(series.text);
     const end = this.#end(atMs);
     if (end === undefined) return [];
     const values: number[] = [];
@@ -135,21 +149,50 @@ export class SampleHistory {
     return track.columns.map((column) => column[tick % this.#points] as number);
   }
 
-  #track(series: AnySeries, tick: number): Track | undefined {
+  /** The figures at this moment, with what removed series of the label set had reached. */
+  #living(track: Track | undefined, series: AnySeries): number[] {
+    const figures = figuresOf(series);
+    if (track === undefined) return figures;
+    if (track.series !== series) continueTrack(track, series, (this.#ticks - 1) % this.#points);
+    return figures.map((value, index) => value + (track.offsets[index] ?? 0));
+  }
+
+  #tracksOf(metric: string): Map<string, Track> {
+    let tracks = this.#tracks.get(metric);
+    if (tracks === undefined) {
+      tracks = new Map();
+      this.#tracks.set(metric, tracks);
+    }
+    return tracks;
+  }
+
+  #track(tracks: Map<string, Track>, series: AnySeries, type: MetricType, tick: number): Track | undefined {
     const width = figuresOf(series).length;
     const bytes = width * this.#points * 8;
     if (this.#bytes + bytes > this.#maxBytes) return undefined;
     this.#bytes += bytes;
     const columns = Array.from({ length: width }, () => new Float64Array(this.#points));
-    const track = { columns, bornTick: tick };
-    this.#tracks.set(series, track);
+    const track = { columns, series, offsets: new Array<number>(width).fill(0), type, bornTick: tick };
+    tracks.set(series.text, track);
     return track;
   }
 
-  #forget(series: AnySeries, track: Track): void {
-    this.#tracks.delete(series);
-    this.#bytes -= track.columns.length * this.#points * 8;
+  #forgetRemoved(tracks: Map<string, Track>, all = false): void {
+    for (const [text, track] of tracks) {
+      if (!track.series.removed && !all) continue;
+      tracks.delete(text);
+      this.#bytes -= track.columns.length * this.#points * 8;
+    }
   }
+}
+
+/** Goes on with a new series of the same label set. Gauges do not grow, so nothing is carried over for them. */
+function continueTrack(track: Track, series: AnySeries, lastSlot: number): void {
+  track.series = series;
+  if (track.type === 'gauge') return;
+  track.columns.forEach((column, index) => {
+    track.offsets[index] = column[lastSlot] as number;
+  });
 }
 
 /** The figures of a series now: its value; or its buckets (not cumulative), sum and count. */
@@ -161,15 +204,16 @@ function figuresOf(series: AnySeries): number[] {
   return [(series as unknown as { value: number }).value];
 }
 
-function writeFigures(series: AnySeries, columns: readonly Float64Array[], slot: number): void {
+function writeFigures(series: AnySeries, { columns, offsets }: Track, slot: number): void {
   if (!('counts' in series)) {
-    (columns[0] as Float64Array)[slot] = (series as unknown as { value: number }).value;
+    (columns[0] as Float64Array)[slot] = (series as unknown as { value: number }).value + (offsets[0] as number);
     return;
   }
   const { counts, sum, count } = series as HistogramSeries;
-  for (let index = 0; index < counts.length; index++) {
-    (columns[index] as Float64Array)[slot] = counts[index] as number;
+  const buckets = counts.length;
+  for (let index = 0; index < buckets; index++) {
+    (columns[index] as Float64Array)[slot] = (counts[index] as number) + (offsets[index] as number);
   }
-  (columns[counts.length] as Float64Array)[slot] = sum;
-  (columns[counts.length + 1] as Float64Array)[slot] = count;
+  (columns[buckets] as Float64Array)[slot] = sum + (offsets[buckets] as number);
+  (columns[buckets + 1] as Float64Array)[slot] = count + (offsets[buckets + 1] as number);
 }

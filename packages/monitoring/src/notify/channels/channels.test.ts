@@ -20,15 +20,22 @@ const notification: Notification = {
   startedAtMs: 1_700_000_000_000,
 };
 
-notifierContract({ describe, it }, 'consoleNotifier', async () => ({
-  provider: consoleNotifier({ write: () => undefined }),
-  close: async () => undefined,
-}));
+notifierContract(
+  { describe, it },
+  'consoleNotifier',
+  async () => {
+    const lines: string[] = [];
+    return { provider: consoleNotifier({ write: (line) => lines.push(line) }), received: () => lines };
+  },
+  { titleAndTextOnly: true },
+);
 
 notifierContract({ describe, it }, 'fileNotifier', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mnops-notify-'));
+  const file = join(folder, 'alerts.jsonl');
   return {
-    provider: fileNotifier({ file: join(folder, 'alerts.jsonl') }),
+    provider: fileNotifier({ file }),
+    received: async () => (await readFile(file, 'utf8')).trim().split('\n'),
     close: () => rm(folder, { recursive: true, force: true }),
   };
 });
@@ -39,6 +46,7 @@ notifierContract({ describe, it }, 'webhookNotifier', async () => {
   return {
     provider: webhookNotifier({ url: `${server.url}/hook`, client }),
     faults: server,
+    received: () => server.requests.map(({ body }) => String(body)),
     close: async () => {
       await client.close();
       await server.close();

@@ -1,4 +1,8 @@
 import type { Notifier } from '@mnops/core/spi';
+import { fittingText } from '../fitting-text.js';
+
+/** UTF-8 bytes of a notification's text. */
+const maxBytes = 16_384;
 
 /** How notifications reach the terminal. */
 export interface ConsoleNotifierOptions {
@@ -13,10 +17,10 @@ export function consoleNotifier(options: ConsoleNotifierOptions = {}): Notifier 
     specVersion: 1,
     kind: 'notifier',
     id: 'console',
-    capabilities: { resolved: true, threads: false, maxBytes: 16_384 },
+    capabilities: { resolved: true, threads: false, maxBytes },
     async send({ status, severity, title, text }, call) {
       call.signal.throwIfAborted();
-      const tail = text === '' || text === title ? '' : `: ${text}`;
+      const tail = text === '' || text === title ? '' : `: ${fittingText(text, maxBytes)}`;
       // A label may hold control characters; they must not reach the terminal.
       write(`${status.toUpperCase()} ${severity} ${title}${tail}`.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' '));
     },

@@ -3,6 +3,10 @@ import { storageError } from '@mnops/core';
 import { parseOptions } from '@mnops/core/config';
 import type { Notifier } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { fittingText } from '../fitting-text.js';
+
+/** UTF-8 bytes of a notification's text. */
+const maxBytes = 65_536;
 
 /** Where notifications are written. */
 export interface FileNotifierOptions {
@@ -23,11 +27,15 @@ export function fileNotifier(options: FileNotifierOptions): Notifier {
     specVersion: 1,
     kind: 'notifier',
     id: 'file',
-    capabilities: { resolved: true, threads: false, maxBytes: 65_536 },
+    capabilities: { resolved: true, threads: false, maxBytes },
     async send(notification, call) {
       call.signal.throwIfAborted();
       try {
-        await appendFile(file, `${JSON.stringify(notification)}\n`, { mode: 0o600 });
+        await appendFile(
+          file,
+          `${JSON.stringify({ ...notification, text: fittingText(notification.text, maxBytes) })}\n`,
+          { mode: 0o600 },
+        );
       } catch (error) {
         throw storageError('append to', file, error);
       }

@@ -3,6 +3,10 @@ import { parseOptions } from '@mnops/core/config';
 import { errorFromResponse, type HttpClient, httpClient } from '@mnops/core/http';
 import type { Credential, JsonValue, Notification, Notifier } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { fittingText } from '../fitting-text.js';
+
+/** UTF-8 bytes of a notification's text. */
+const maxBytes = 65_536;
 
 /** Where notifications are posted. */
 export interface WebhookNotifierOptions {
@@ -32,12 +36,12 @@ const optionsSchema = v.strictObject({
 export function webhookNotifier(options: WebhookNotifierOptions): Notifier {
   parseOptions('webhookNotifier', optionsSchema, options);
   const { url, authorization, body = (notification) => notification as unknown as JsonValue } = options;
-  const client = options.client ?? httpClient({ maxBytes: 65_536 });
+  const client = options.client ?? httpClient({ maxBytes });
   return {
     specVersion: 1,
     kind: 'notifier',
     id: 'webhook',
-    capabilities: { resolved: true, threads: false, maxBytes: 65_536 },
+    capabilities: { resolved: true, threads: false, maxBytes },
     async send(notification, call) {
       const headers: Record<string, string> = {};
       if (authorization !== undefined) headers['authorization'] = await credential(authorization, call);
@@ -45,7 +49,7 @@ export function webhookNotifier(options: WebhookNotifierOptions): Notifier {
         method: 'POST',
         url: await credential(url, call),
         headers,
-        json: body(notification),
+        json: body({ ...notification, text: fittingText(notification.text, maxBytes) }),
         signal: call.signal,
       });
       if (response.status >= 200 && response.status < 300) return;
