@@ -1,5 +1,5 @@
 // One proxy in front of a port: `proxy-process.ts <mnops | http-proxy> <port>`. Says its port, then its CPU time for each line it reads.
-import { createServer, Agent } from 'node:http';
+import { Agent, createServer } from 'node:http';
 
 const [kind, backend = '0'] = process.argv.slice(2);
 

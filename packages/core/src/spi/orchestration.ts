@@ -1,4 +1,4 @@
-import type { Call, JsonValue, Spi, Support } from './base.js';
+import type { Call, JsonValue, Spi, StorageDamage, Support } from './base.js';
 import type { LogSource } from './log.js';
 import type { MetricSource } from './metric-source.js';
 
@@ -120,11 +120,14 @@ export interface InstanceStatus {
   readonly readySinceMs?: number | undefined;
   /** Whether a process of an earlier supervisor was taken over. */
   readonly adopted: boolean;
+  /** Why it does not take requests, in a sentence. */
+  readonly message?: string | undefined;
 }
 
 /** One revision of a service as it was observed. */
 export interface RevisionObservation {
   readonly revision: string;
+  readonly config: ServiceConfig;
   readonly desired: number;
   readonly ready: number;
   readonly instances: readonly InstanceStatus[];
@@ -164,6 +167,20 @@ export interface ServiceAddress {
   readonly url: string;
 }
 
+/** Counts of a service's requests since its route was opened. */
+export interface RouteCounts {
+  readonly inFlight: number;
+  /** Requests that wait for an instance now. */
+  readonly holding: number;
+  readonly answered: number;
+  /** Requests that the router itself could not serve. */
+  readonly failed: number;
+  /** Requests whose client went away first. */
+  readonly aborted: number;
+  /** Requests that had to wait for an instance. */
+  readonly held: number;
+}
+
 /** Sends the requests of services to revisions. */
 export interface ServiceRouter extends Spi<'service-router'> {
   readonly capabilities: {
@@ -179,6 +196,7 @@ export interface ServiceRouter extends Spi<'service-router'> {
   read(service: string, call: Call): Promise<RouteState | undefined>;
   /** Replaces the route; it counts from the next request on. */
   apply(service: string, state: RouteState, call: Call): Promise<void>;
+  counts(service: string): RouteCounts;
   /** Request figures per service and revision. */
   readonly figures: MetricSource;
 }
@@ -189,10 +207,12 @@ export interface OrchestrationProviderContext {
   secret(reference: string): Promise<string>;
   /** Something about this service changed: look again. */
   changed(service: string): void;
-  /** Part of the durable state is damaged or cannot be written. */
+  /** Part of the durable state cannot be written. */
   degraded(reason: string): void;
   /** The state can be written again. */
   recovered(reason: string): void;
+  /** Part of the durable state was found damaged, and skipped. */
+  damaged(damage: StorageDamage): void;
 }
 
 /** Runs revisions of services somewhere. */
@@ -215,7 +235,11 @@ export interface OrchestrationProvider extends Omit<Spi<'orchestration-provider'
   prepare(config: ServiceConfig, call: Call): Promise<void>;
   /** Runs a revision with so many instances; the same call again does nothing. Instances that are too many are drained first. */
   setReplicas(revision: RevisionDescription, replicas: number, call: Call): Promise<void>;
+  /** Names of the services that something is known of. */
+  services(call: Call): Promise<readonly string[]>;
   observe(service: string, call: Call): Promise<ServiceObservation>;
+  /** What an instance wrote last, newest last. */
+  lastLogLines(service: string, instance: string, count: number, call: Call): Promise<readonly string[]>;
   /** Stops everything of a service and forgets it, its address included. */
   remove(service: string, call: Call): Promise<void>;
   /** The rollout records that were kept, by service. */

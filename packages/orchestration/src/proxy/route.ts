@@ -1,13 +1,6 @@
-import type { Clock } from '@mnops/core/spi';
+import type { Clock, RouteShares } from '@mnops/core/spi';
 import { type ProxyTarget, Target } from './target.js';
 import { WeightedPick } from './weighted-pick.js';
-
-/** How requests of a service are shared out. */
-export type RouteShares =
-  /** Every instance of these revisions takes the same share. */
-  | { readonly by: 'instance'; readonly revisions: readonly string[] }
-  /** Each revision takes its whole percentage; they add up to 100. */
-  | { readonly by: 'weight'; readonly weights: Readonly<Record<string, number>> };
 
 interface Group {
   readonly targets: Target[];
@@ -45,8 +38,10 @@ export class Route {
     this.#regroup();
   }
 
+  /** A target of the same name that is being drained goes on until it is idle. */
   add(address: ProxyTarget): void {
-    this.#targets.get(address.instance)?.destroy();
+    const before = this.#targets.get(address.instance);
+    if (before?.draining === false) before.destroy();
     this.#targets.set(address.instance, new Target(address, this.#options));
     this.#regroup();
   }

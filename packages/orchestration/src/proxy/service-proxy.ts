@@ -1,9 +1,8 @@
 import { coreError, systemClock } from '@mnops/core';
-import type { Clock, MetricSource, Timer } from '@mnops/core/spi';
+import type { Clock, MetricSource, RouteCounts, RouteShares, ServiceAddress, Timer } from '@mnops/core/spi';
 import { Figures } from './figures.js';
 import { type FullProxyLimits, fullLimits, type ProxyLimits } from './limits.js';
 import { proxyMetricSource } from './metric-source.js';
-import type { RouteShares } from './route.js';
 import { ServiceListener } from './service-listener.js';
 import type { ProxyTarget } from './target.js';
 
@@ -11,27 +10,6 @@ import type { ProxyTarget } from './target.js';
 export interface ServiceProxyOptions {
   readonly limits?: ProxyLimits | undefined;
   readonly clock?: Clock | undefined;
-}
-
-/** Where a service can be reached. */
-export interface ServiceAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly url: string;
-}
-
-/** Counts of one service since its listener was opened. */
-export interface ServiceProxyStats {
-  readonly inFlight: number;
-  /** Requests that wait for an instance now. */
-  readonly holding: number;
-  readonly answered: number;
-  /** Requests that the proxy itself could not serve. */
-  readonly failed: number;
-  /** Requests whose client went away first. */
-  readonly aborted: number;
-  /** Requests that had to wait for an instance. */
-  readonly held: number;
 }
 
 const sweepMs = 1_000;
@@ -139,6 +117,7 @@ export class ServiceProxy {
     if (target.tunnels.size > 0) await this.#tunnelsGone(target.tunnels);
     const cut = target.inFlight;
     if (listener.route.target(instance) === target) listener.route.remove(instance);
+    else target.destroy();
     return cut;
   }
 
@@ -147,7 +126,7 @@ export class ServiceProxy {
     this.#listeners.get(service)?.listener.route.remove(instance);
   }
 
-  stats(service: string): ServiceProxyStats {
+  stats(service: string): RouteCounts {
     const { listener } = this.#listeners.get(service) ?? {};
     const { answered, failed, aborted, held } = listener?.counts ?? { answered: 0, failed: 0, aborted: 0, held: 0 };
     return { inFlight: listener?.inFlight ?? 0, holding: listener?.held ?? 0, answered, failed, aborted, held };

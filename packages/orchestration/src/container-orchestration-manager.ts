@@ -1,0 +1,666 @@
+import { randomUUID } from 'node:crypto';
+import { callOf, coreError, MnopsError, systemClock, withCall } from '@mnops/core';
+import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config';
+import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
+import { traced } from '@mnops/core/operations';
+import type {
+  Call,
+  CallOptions,
+  Clock,
+  HealthReport,
+  HealthSource,
+  HostStatus,
+  LogSource,
+  MetricSource,
+  OrchestrationProvider,
+  ServiceConfig,
+} from '@mnops/core/spi';
+import type { DeploymentConfig, OrchestrationOperation, OrchestrationResult } from './deployment.js';
+import type { OrchestrationEvents, RolloutEvent } from './events.js';
+import { configSchema, deploymentSchema, type OrchestrationConfig } from './orchestration-config.js';
+import { orchestrationError } from './orchestration-error.js';
+import { type OrchestrationPlan, planOf } from './plan.js';
+import { local } from './providers/local/index.js';
+import { configOf, parseRecord, type RolloutRecord, type ServiceRecord, withRevision } from './rollout/record.js';
+import { ServiceHost } from './service-host.js';
+import { inDependencyOrder } from './spec/order.js';
+import { serviceReferences } from './spec/references.js';
+import { revisionOf } from './spec/revision.js';
+import { parseServices } from './spec/service-schema.js';
+import { reportOf } from './status/health.js';
+import { type Revision, type ServiceStatus, statusOf } from './status/service-status.js';
+import { watchEvents } from './status/watch.js';
+
+/** Counters of a host. */
+export interface OrchestrationStats {
+  readonly services: number;
+  readonly instances: number;
+  readonly readyInstances: number;
+  /** Rollouts that ended since the start, by state. */
+  readonly rollouts: Readonly<Partial<Record<OrchestrationResult['state'], number>>>;
+  /** Requests of all services since the start. */
+  readonly requests: { readonly inFlight: number; readonly answered: number; readonly failed: number };
+}
+
+/**
+ * Deploys, scales and replaces services without dropping a request.
+ *
+ * Construction checks the options and does no I/O. Every call but `check` needs `start()` first. A call's `signal` and
+ * `timeoutMs` end the wait; a rollout that was begun goes on, and `abort()` ends it.
+ */
+export class ContainerOrchestrationManager implements AsyncDisposable {
+  /** What instances write, for collection. */
+  readonly logSource: LogSource | undefined;
+  /** Request figures per service and revision. */
+  readonly metricSource: MetricSource;
+  /** Health of all services. */
+  readonly healthSource: HealthSource;
+  readonly #config: OrchestrationConfig;
+  readonly #provider: OrchestrationProvider;
+  readonly #clock: Clock;
+  readonly #lifecycle: Lifecycle;
+  readonly #events: EventHub<OrchestrationEvents> = eventHub<OrchestrationEvents>();
+  readonly #services: Map<string, ServiceHost> = new Map();
+  readonly #ended: Partial<Record<OrchestrationResult['state'], number>> = {};
+  #graceMs = 5_000;
+
+  /** @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`. */
+  constructor(config: OrchestrationConfig = {}) {
+    this.#config = parseOptions('ContainerOrchestrationManager', configSchema, config);
+    this.#provider = config.provider ?? local();
+    this.#clock = config.clock ?? systemClock();
+    this.logSource = this.#provider.logs;
+    this.metricSource = this.#provider.router.figures;
+    this.healthSource = {
+      specVersion: 1,
+      kind: 'health-source',
+      id: 'orchestration',
+      check: () => this.health(),
+    };
+    this.#lifecycle = new Lifecycle({
+      name: 'ContainerOrchestrationManager',
+      clock: this.#clock,
+      start: (call) => this.#start(call),
+      close: () => this.#close(),
+      onStatus: (status, reasons) => this.#events.emit('status:changed', { status, reasons }),
+    });
+    this.#events.on('rollout:ended', ({ result }) => {
+      this.#ended[result.state] = (this.#ended[result.state] ?? 0) + 1;
+    });
+  }
+
+  get status(): HostStatus {
+    return this.#lifecycle.status;
+  }
+
+  /**
+   * Services that were known run again: live instances of an earlier process are taken over, missing ones are started, and
+   * rollouts that were under way go on.
+   */
+  start(options?: CallOptions): Promise<void> {
+    return this.#lifecycle.start(options);
+  }
+
+  /**
+   * Requests in flight are answered, instances are ended. With a folder the next start brings the services back.
+   *
+   * @param options - `graceMs`: default 5,000.
+   */
+  stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    this.#graceMs = options.graceMs ?? 5_000;
+    return this.#lifecycle.stop({ graceMs: this.#graceMs });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** The listener is called for each event; the function that comes back removes it. */
+  on<E extends keyof OrchestrationEvents & string>(
+    event: E,
+    listener: (value: OrchestrationEvents[E]) => void,
+  ): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** Everything that is wrong with the descriptions; empty when they can be deployed here. */
+  check(services: ServiceConfig | readonly ServiceConfig[]): readonly ConfigIssue[] {
+    try {
+      this.#parse(services);
+      return [];
+    } catch (error) {
+      if (MnopsError.is(error, 'MNOPS_CORE_CONFIG_INVALID')) return (error.details?.['issues'] ?? []) as ConfigIssue[];
+      throw error;
+    }
+  }
+
+  /** What a deployment would do. It changes nothing. */
+  async plan(
+    services: ServiceConfig | readonly ServiceConfig[],
+    deployment: DeploymentConfig = {},
+    options: CallOptions = {},
+  ): Promise<OrchestrationPlan> {
+    return await this.#do(options, async () => {
+      const parsed = this.#parse(services);
+      this.#deployment(deployment);
+      const order = inDependencyOrder(parsed, new Set(this.#services.keys()));
+      return planOf(order, deployment, (service) => this.#services.get(service)?.record);
+    });
+  }
+
+  /**
+   * The services run as described, dependencies first; or one of them waits for a person (`state: 'paused'`).
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`; `MNOPS_ORCHESTRATION_ROLLED_BACK`, `_NOT_READY` or `_ABORTED` with
+   * the result in `details.result`; `MNOPS_ORCHESTRATION_BUSY`, `_PORT_UNAVAILABLE`.
+   */
+  async deploy(
+    services: ServiceConfig | readonly ServiceConfig[],
+    deployment: DeploymentConfig = {},
+    options: CallOptions = {},
+  ): Promise<OrchestrationResult> {
+    return await this.#do(options, async () => {
+      const parsed = this.#parse(services);
+      const checked = this.#deployment(deployment);
+      const layers = inDependencyOrder(parsed, new Set(this.#services.keys()));
+      const startedAt = new Date(this.#clock.now());
+      const startedMs = this.#clock.monotonic();
+      // Addresses first: an instance may be told where a service is that starts after it.
+      for (const config of parsed) await this.#provider.prepare(config, this.#call());
+      const before = new Map(parsed.map(({ name }) => [name, this.#services.get(name)?.record.stable]));
+      const results: OrchestrationResult[] = [];
+      for (const layer of layers) {
+        const ended = await Promise.allSettled(layer.map((config) => this.#deployOne(config, checked)));
+        const failed = ended.find((one) => one.status === 'rejected');
+        for (const one of ended) if (one.status === 'fulfilled') results.push(one.value);
+        if (failed !== undefined) {
+          if (checked.together === true) await this.#bringBack(results, before);
+          throw failed.reason;
+        }
+      }
+      if (results.length === 1) return results[0]!;
+      return joined(results, startedAt, this.#clock.monotonic() - startedMs);
+    });
+  }
+
+  /** So many instances run; 0 stops the service and keeps its address. `hold`: requests wait while there is none. */
+  async scale(
+    service: string,
+    replicas: number,
+    options: CallOptions & { readonly hold?: boolean | undefined } = {},
+  ): Promise<OrchestrationResult> {
+    if (!Number.isInteger(replicas) || replicas < 0 || replicas > 1_000) {
+      const issue = { field: 'replicas', expected: 'a whole number from 0 to 1,000', received: 'another value' };
+      throw configError('scale', [{ ...issue, remedy: 'Change `replicas`.' }]);
+    }
+    return await this.#do(options, async () => {
+      const host = this.#idle(service);
+      const { record } = host;
+      const from = record.replicas;
+      return await traced('mnops:orchestration:scale', { service, from, to: replicas }, async (context) => {
+        const next = { ...record, replicas, hold: replicas === 0 && options.hold === true };
+        const result = await host.drive(this.#rollout(next, 'scale', this.#stable(record), { onFailure: 'keep' }));
+        context['outcome'] = result.state;
+        return result;
+      });
+    });
+  }
+
+  /** Every instance is replaced by a new one of the same description. */
+  async restart(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
+    return await this.#do(options, async () => {
+      const host = this.#idle(service);
+      const { record } = host;
+      const stable = this.#stable(record);
+      const config = configOf(record, stable)!;
+      const generation = Number(/-r(\d+)$/.exec(stable)?.[1] ?? 0) + 1;
+      const revision = revisionOf(config, generation);
+      const next = withRevision(record, { revision, config, createdMs: this.#clock.now() });
+      return await host.drive(this.#rollout(next, 'restart', revision, {}));
+    });
+  }
+
+  /** An older revision serves again: the one before, or the one that is named. A rollout that is under way is aborted instead. */
+  async rollback(
+    service: string,
+    options: CallOptions & { readonly toRevision?: string | undefined } = {},
+  ): Promise<OrchestrationResult> {
+    const { toRevision } = options;
+    if (toRevision === undefined && this.#known(service).record.rollout !== undefined) {
+      return await this.abort(service, options);
+    }
+    return await this.#do(options, async () => {
+      const host = this.#idle(service);
+      const { record } = host;
+      const served = record.revisions.filter(
+        ({ revision, servedMs }) => revision !== record.stable && servedMs !== undefined,
+      );
+      served.sort((left, right) => right.servedMs! - left.servedMs!);
+      const target = toRevision ?? served[0]?.revision;
+      if (target === undefined || configOf(record, target) === undefined) {
+        const what = target === undefined ? 'no earlier revision' : `no revision ${target}`;
+        throw coreError('MNOPS_CORE_NOT_FOUND', `Service ${service} has ${what} to go back to.`, {
+          remedy: 'List the known ones with revisions().',
+        });
+      }
+      return await host.drive(this.#rollout(record, 'rollback', target, {}));
+    });
+  }
+
+  /** A paused canary goes on with its next step; `full`: to the end at once. */
+  async promote(
+    service: string,
+    options: CallOptions & { readonly full?: boolean | undefined } = {},
+  ): Promise<OrchestrationResult> {
+    return await this.#do(options, async () => {
+      const host = this.#known(service);
+      if (options.full === true) await host.interrupt('It is promoted to the end.');
+      const { record } = host;
+      const { rollout } = record;
+      if (rollout === undefined || host.isRunning || (rollout.paused === undefined && options.full !== true)) {
+        throw stateError(service, 'has no paused rollout to promote');
+      }
+      const skip = rollout.paused?.by === 'inconclusive' ? 1 : 0;
+      const { paused: _, ...rest } = rollout;
+      const next = { ...rest, step: rollout.step + skip, full: options.full ?? false };
+      return await host.drive({ ...record, rollout: next });
+    });
+  }
+
+  /** The canary that runs stops before its next step. */
+  async pause(service: string, options: CallOptions = {}): Promise<void> {
+    await this.#do(options, async () => {
+      const host = this.#known(service);
+      if (!host.isRunning) throw stateError(service, 'has no rollout to pause');
+      await host.pause();
+    });
+  }
+
+  /** A paused rollout goes on where it stopped; a verdict that could not be given is asked for again. */
+  async resume(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
+    return await this.#do(options, async () => {
+      const host = this.#known(service);
+      const { rollout } = host.record;
+      if (rollout?.paused === undefined || host.isRunning) throw stateError(service, 'has no paused rollout to resume');
+      const { paused: _, ...rest } = rollout;
+      return await host.drive({ ...host.record, rollout: rest });
+    });
+  }
+
+  /** The rollout ends, and the old revision serves everything. */
+  async abort(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
+    return await this.#do(options, async () => {
+      const host = this.#known(service);
+      await host.interrupt('It was aborted.');
+      const { record } = host;
+      if (record.rollout === undefined) throw stateError(service, 'has no rollout to abort');
+      const { paused: _, ...rest } = record.rollout;
+      try {
+        return await host.drive({ ...record, rollout: { ...rest, phase: 'back', aborted: true } });
+      } catch (error) {
+        const result = MnopsError.is(error) ? error.details?.['result'] : undefined;
+        if (MnopsError.is(error, 'MNOPS_ORCHESTRATION_ABORTED') && result !== undefined)
+          return result as OrchestrationResult;
+        throw error;
+      }
+    });
+  }
+
+  /** The service and its address are gone; a service that is not known stays so. */
+  async remove(service: string, options: CallOptions = {}): Promise<void> {
+    await this.#do(options, async () => {
+      await this.#services.get(service)?.interrupt('The service is removed.');
+      await this.#provider.remove(service, this.#call());
+      if (this.#services.delete(service)) this.#events.emit('service:removed', { service });
+    });
+  }
+
+  /** Resolves once no rollout of the service runs; one that is paused does not run. */
+  async settled(service: string, options: CallOptions = {}): Promise<void> {
+    await this.#do(options, async () => this.#services.get(service)?.settled());
+  }
+
+  /** State of a service, or `undefined` when it is not known. */
+  async inspect(service: string, options: CallOptions = {}): Promise<ServiceStatus | undefined> {
+    return await this.#do(options, async () => {
+      const host = this.#services.get(service);
+      return host === undefined ? undefined : await statusOf(host.record, this.#provider, this.#call());
+    });
+  }
+
+  /** State of every service, by name. */
+  async *list(options: CallOptions = {}): AsyncIterable<ServiceStatus> {
+    for (const service of [...this.#services.keys()].sort()) {
+      const status = await this.inspect(service, options);
+      if (status !== undefined) yield status;
+    }
+  }
+
+  /** Known revisions of a service, newest first. */
+  async *revisions(service: string, options: CallOptions = {}): AsyncIterable<Revision> {
+    options.signal?.throwIfAborted();
+    const record = this.#services.get(service)?.record;
+    for (const { revision, config, createdMs } of [...(record?.revisions ?? [])].reverse()) {
+      yield { revision, version: config.version, createdAt: new Date(createdMs), stable: revision === record?.stable };
+    }
+  }
+
+  /** Events of a service from now on, until the signal aborts. At most 1,000 wait for the reader. */
+  watch(service: string, options: CallOptions = {}): AsyncIterable<RolloutEvent> {
+    return watchEvents(this.#events, service, this.#clock, options.signal);
+  }
+
+  /** Health of each service in `parts`: ready instances against wanted ones. */
+  async health(options: CallOptions = {}): Promise<HealthReport> {
+    const parts: Record<string, HealthReport> = {};
+    for await (const status of this.list(options)) parts[status.name] = reportOf(status, this.#clock.now());
+    const worst = (['unhealthy', 'degraded'] as const).find((state) =>
+      Object.values(parts).some(({ status }) => status === state),
+    );
+    const own = this.#lifecycle.reasons;
+    const reasons = [...own, ...Object.values(parts).flatMap((part) => part.reasons)];
+    const status = worst ?? (own.length > 0 ? 'degraded' : 'healthy');
+    return { status: this.#running() ? status : 'unknown', reasons, atMs: this.#clock.now(), parts };
+  }
+
+  /** Health of one service, for a plan that waits for it. */
+  serviceHealth(service: string): HealthSource {
+    return {
+      specVersion: 1,
+      kind: 'health-source',
+      id: `orchestration-${service}`,
+      check: async () => {
+        const status = this.#running() ? await this.inspect(service) : undefined;
+        if (status !== undefined) return reportOf(status, this.#clock.now());
+        return { status: 'unknown', reasons: [`Service ${service} is not known.`], atMs: this.#clock.now() };
+      },
+    };
+  }
+
+  /** Counters since the start. */
+  async stats(): Promise<OrchestrationStats> {
+    let instances = 0;
+    let readyInstances = 0;
+    const requests = { inFlight: 0, answered: 0, failed: 0 };
+    for await (const status of this.list()) {
+      for (const { ready, instances: all } of status.revisions) {
+        instances += all.length;
+        readyInstances += ready;
+      }
+      requests.inFlight += status.requests.inFlight;
+      requests.answered += status.requests.answered;
+      requests.failed += status.requests.failed;
+    }
+    return { services: this.#services.size, instances, readyInstances, rollouts: { ...this.#ended }, requests };
+  }
+
+  #running(): boolean {
+    return this.status === 'ready' || this.status === 'degraded';
+  }
+
+  #call(): Call {
+    return {
+      signal: this.#lifecycle.signal,
+      remainingMs: () => Number.POSITIVE_INFINITY,
+      secret: (reference) => this.#secret(reference),
+    };
+  }
+
+  async #secret(reference: string): Promise<string> {
+    const call = callOf({ secrets: this.#config.secrets, signal: this.#lifecycle.signal, clock: this.#clock });
+    try {
+      return await call.secret(reference);
+    } finally {
+      call.end();
+    }
+  }
+
+  async #do<T>(options: CallOptions, run: () => Promise<T>): Promise<T> {
+    this.#lifecycle.assertUsable();
+    if (!this.#running()) throw orchestrationError('MNOPS_ORCHESTRATION_STATE_INVALID', 'The host is not started.');
+    const { signal, timeoutMs } = options;
+    if (signal === undefined && timeoutMs === undefined) return await run();
+    return await withCall({ signal, timeoutMs, clock: this.#clock }, run);
+  }
+
+  #parse(services: unknown): readonly ServiceConfig[] {
+    const parsed = parseServices(services);
+    const known = new Set([...this.#services.keys(), ...parsed.map(({ name }) => name)]);
+    for (const config of parsed) {
+      const issues: ConfigIssue[] = this.#provider.check(config).map(({ field, message }) => ({
+        field,
+        expected: `what ${this.#provider.id} can run`,
+        received: 'something else',
+        remedy: message,
+      }));
+      for (const [name, value] of Object.entries(config.containers[0]?.environment ?? {})) {
+        for (const { service } of serviceReferences(value)) {
+          if (known.has(service)) continue;
+          const field = `containers.0.environment.${name}`;
+          const remedy = `Deploy ${service} before or together with ${config.name}.`;
+          issues.push({ field, expected: 'a known service', received: 'an unknown one', remedy });
+        }
+      }
+      if (issues.length > 0) throw configError(`service ${config.name}`, issues);
+    }
+    return parsed;
+  }
+
+  #deployment(deployment: DeploymentConfig): DeploymentConfig {
+    return parseOptions('the deployment', deploymentSchema, deployment);
+  }
+
+  #known(service: string): ServiceHost {
+    const host = this.#services.get(service);
+    if (host !== undefined) return host;
+    throw coreError('MNOPS_CORE_NOT_FOUND', `Service ${service} is not known.`, { remedy: 'Deploy it first.' });
+  }
+
+  #idle(service: string): ServiceHost {
+    const host = this.#known(service);
+    if (host.record.rollout === undefined) return host;
+    throw orchestrationError('MNOPS_ORCHESTRATION_BUSY', `A rollout of ${service} is under way.`, {
+      details: { service },
+    });
+  }
+
+  #stable(record: ServiceRecord): string {
+    if (record.stable !== undefined) return record.stable;
+    throw stateError(record.service, 'has no revision that ever served');
+  }
+
+  #rollout(
+    record: ServiceRecord,
+    operation: OrchestrationOperation,
+    to: string,
+    deployment: DeploymentConfig,
+  ): ServiceRecord {
+    const rollout: RolloutRecord = {
+      id: randomUUID(),
+      operation,
+      from: record.stable,
+      to,
+      deployment,
+      startedMs: this.#clock.now(),
+      phase: 'forward',
+      step: 0,
+      reasons: [],
+    };
+    return { ...record, rollout };
+  }
+
+  async #deployOne(config: ServiceConfig, deployment: DeploymentConfig): Promise<OrchestrationResult> {
+    const { name, replicas = 1 } = config;
+    const empty: ServiceRecord = { version: 1, service: name, replicas, revisions: [] };
+    const host = this.#services.get(name) ?? this.#host(empty);
+    if (host.record.rollout !== undefined) {
+      if (deployment.onBusy === 'refuse') {
+        const message = `A rollout of ${name} is under way.`;
+        throw orchestrationError('MNOPS_ORCHESTRATION_BUSY', message, { details: { service: name } });
+      }
+      await host.interrupt('A newer deployment replaces it.');
+    }
+    const { rollout: replaced, ...record } = host.record;
+    const base = revisionOf(config);
+    const same = record.stable !== undefined && record.stable.replace(/-r\d+$/, '') === base;
+    const revision = same ? record.stable! : base;
+    if (same && replaced === undefined && record.replicas === replicas) return this.#unchanged(record, revision);
+    const known = record.revisions.find((one) => one.revision === revision);
+    const next = withRevision(record, known ?? { revision, config, createdMs: this.#clock.now() });
+    return await host.drive(this.#rollout({ ...next, replicas, hold: false }, 'deploy', revision, deployment));
+  }
+
+  #unchanged(record: ServiceRecord, revision: string): OrchestrationResult {
+    const { service: name } = record;
+    const one = {
+      name,
+      fromRevision: revision,
+      toRevision: revision,
+      changes: [],
+      steps: [],
+      analysis: [],
+      instances: [],
+    };
+    return {
+      rolloutId: randomUUID(),
+      operation: 'deploy',
+      target: this.#provider.id,
+      state: 'unchanged',
+      startedAt: new Date(this.#clock.now()),
+      durationMs: 0,
+      services: [one],
+      reasons: [],
+    };
+  }
+
+  /** Services that this deployment changed go back, the last one first. */
+  async #bringBack(
+    results: readonly OrchestrationResult[],
+    before: ReadonlyMap<string, string | undefined>,
+  ): Promise<void> {
+    for (const { services, state } of [...results].reverse()) {
+      const name = services[0]?.name ?? '';
+      const host = this.#services.get(name);
+      if (host === undefined || state === 'unchanged') continue;
+      await host.interrupt('Another service of the same deployment failed.');
+      const target = before.get(name);
+      if (target === undefined) {
+        await this.#provider.remove(name, this.#call());
+        this.#services.delete(name);
+      } else if (target !== host.record.stable || host.record.rollout !== undefined) {
+        const { rollout: _, ...record } = host.record;
+        await host.drive(this.#rollout(record, 'rollback', target, {}));
+      }
+    }
+  }
+
+  #host(record: ServiceRecord): ServiceHost {
+    const host = new ServiceHost(
+      {
+        provider: this.#provider,
+        clock: this.#clock,
+        sources: { ...this.#config.metricSources, proxy: this.#provider.router.figures },
+        events: this.#events,
+        signal: this.#lifecycle.signal,
+        secret: (reference) => this.#secret(reference),
+      },
+      record,
+    );
+    this.#services.set(record.service, host);
+    return host;
+  }
+
+  async #start(call: Call): Promise<void> {
+    await this.#provider.open(
+      {
+        secret: (reference) => this.#secret(reference),
+        changed: (service) => this.#services.get(service)?.changed(),
+        degraded: (reason) => this.#lifecycle.degrade(reason),
+        recovered: (reason) => this.#lifecycle.recover(reason),
+        damaged: (damage) => {
+          this.#lifecycle.degrade(`${damage.file} is damaged: ${damage.records} records were lost.`);
+          this.#events.emit('storage:damaged', damage);
+        },
+      },
+      call,
+    );
+    for (const [, value] of await this.#provider.records(call)) {
+      const record = parseRecord(value);
+      if (record !== undefined) this.#host(record);
+    }
+    await this.#recoverRecords(call);
+    for (const host of this.#services.values()) await this.#restore(host, call);
+  }
+
+  /** A service that runs without a record lost it to damage: what runs is the best description there is. */
+  async #recoverRecords(call: Call): Promise<void> {
+    for (const service of await this.#provider.services(call)) {
+      if (this.#services.has(service)) continue;
+      const { revisions } = await this.#provider.observe(service, call);
+      const best = [...revisions].sort((left, right) => right.desired - left.desired)[0];
+      if (best === undefined) continue;
+      const { revision, config, desired: replicas } = best;
+      const createdMs = this.#clock.now();
+      const known = [{ revision, config, createdMs, servedMs: createdMs }];
+      await this.#host({ version: 1, service, replicas, stable: revision, revisions: known }).save({
+        version: 1,
+        service,
+        replicas,
+        stable: revision,
+        revisions: known,
+      });
+      this.#lifecycle.degrade(`The record of service ${service} was lost; it was made again from what runs.`);
+    }
+  }
+
+  async #restore(host: ServiceHost, call: Call): Promise<void> {
+    const { record } = host;
+    const { service, stable, rollout, replicas, hold = false } = record;
+    if (rollout !== undefined) {
+      const config = configOf(record, rollout.to);
+      if (config !== undefined) await this.#provider.prepare(config, call);
+      // It goes on by itself; its end is an event.
+      if (rollout.paused === undefined) host.drive(record).catch(() => undefined);
+      return;
+    }
+    if (stable === undefined) return;
+    const config = configOf(record, stable);
+    if (config === undefined) return;
+    await this.#provider.prepare(config, call);
+    for (const { revision, config: old } of (await this.#provider.observe(service, call)).revisions) {
+      if (revision !== stable) await this.#provider.setReplicas({ service, revision, config: old }, 0, call);
+    }
+    await this.#provider.setReplicas({ service, revision: stable, config }, replicas, call);
+    const route = await this.#provider.router.read(service, call);
+    const shares = { by: 'instance', revisions: [stable] } as const;
+    if (JSON.stringify(route) !== JSON.stringify({ shares, hold })) {
+      await this.#provider.router.apply(service, { shares, hold }, call);
+    }
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#services.values()].map((host) => host.settled()));
+    await this.#provider.close({ graceMs: this.#graceMs });
+  }
+}
+
+function stateError(service: string, what: string): MnopsError {
+  return orchestrationError('MNOPS_ORCHESTRATION_STATE_INVALID', `Service ${service} ${what}.`, {
+    details: { service },
+  });
+}
+
+function joined(results: readonly OrchestrationResult[], startedAt: Date, durationMs: number): OrchestrationResult {
+  const states = results.map(({ state }) => state);
+  const state = states.includes('paused') ? 'paused' : states.includes('succeeded') ? 'succeeded' : 'unchanged';
+  return {
+    rolloutId: results[0]?.rolloutId ?? randomUUID(),
+    operation: 'deploy',
+    target: results[0]?.target ?? '',
+    state,
+    startedAt,
+    durationMs,
+    services: results.flatMap(({ services }) => services),
+    reasons: results.flatMap(({ reasons }) => reasons),
+  };
+}
