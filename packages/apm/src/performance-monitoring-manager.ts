@@ -71,6 +71,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       emit: (event, value) => this.#events.emit(event, value),
       degrade: (reason) => this.#lifecycle.degrade(reason),
       recover: (reason) => this.#lifecycle.recover(reason),
+      quietly: (run) => (this.#tracing.runtime === undefined ? run() : this.#tracing.runtime.quietly(run)),
     });
     this.#tracing = new Tracing(this.#config, (span, endMs, durationMs) => {
       this.#record(span, endMs - durationMs, endMs, durationMs, false);

@@ -10,6 +10,7 @@ export interface DeliveryListeners {
   readonly emit: <E extends keyof APMEvents & string>(event: E, value: APMEvents[E]) => void;
   readonly degrade: (reason: string) => void;
   readonly recover: (reason: string) => void;
+  readonly quietly: <T>(run: () => T) => T;
 }
 
 /** Milliseconds that closing an exporter may take. */
@@ -32,6 +33,7 @@ export class Deliveries {
         clock,
         secrets,
         random,
+        quietly: listeners.quietly,
         onDropped: (reason, count, code) =>
           listeners.emit('spans:dropped', {
             exporter: exporter.id,

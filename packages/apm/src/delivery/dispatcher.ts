@@ -16,6 +16,8 @@ export interface DispatcherOptions {
   readonly clock: Clock;
   readonly secrets: SecretResolver | undefined;
   readonly random: () => number;
+  /** Runs a request without tracing it. */
+  readonly quietly: <T>(run: () => T) => T;
   readonly onDropped: (reason: DropReason, count: number, code: string | undefined) => void;
   readonly onDown: (error: MnopsError) => void;
   readonly onUp: () => void;
@@ -176,12 +178,14 @@ export class Dispatcher {
   }
 
   async #send(spans: readonly Span[]): Promise<{ accepted: number }> {
-    const { exporter, exportTimeoutMs, clock, secrets } = this.#options;
+    const { exporter, exportTimeoutMs, clock, secrets, quietly } = this.#options;
     const limits = { signal: this.#stop.signal, timeoutMs: exportTimeoutMs, secrets, clock };
     const context = { exporter: exporter.id, spans: spans.length };
     // The deadline holds even for an exporter that does not listen to its signal; it is an outage like any other.
-    return await traced('mnops:apm:export', context, () =>
-      withCall(limits, async (call: Call) => await exporter.export(batchOf(spans), call)),
+    return await quietly(() =>
+      traced('mnops:apm:export', context, () =>
+        withCall(limits, async (call: Call) => await exporter.export(batchOf(spans), call)),
+      ),
     );
   }
 

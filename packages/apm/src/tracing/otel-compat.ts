@@ -19,6 +19,8 @@ export interface OtelRuntime {
   /** Runs with a context active, through awaits and callbacks. */
   withContext<T>(context: Context, run: () => T): T;
   withSpan(context: Context, span: Span): Context;
+  /** Runs with tracing suppressed, so that our own requests make no spans. */
+  quietly<T>(run: () => T): T;
   inject(headers: Record<string, string>, context: Context): void;
   extract(headers: IncomingHeaders): Context;
   /** Whether the globals were free and are now ours; false when another SDK has them. */
@@ -134,6 +136,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     rootContext: api.ROOT_CONTEXT,
     activeContext: active,
     withContext,
+    quietly: (run) => withContext(core.suppressTracing(api.ROOT_CONTEXT), run),
     withSpan: (context, span) => api.trace.setSpan(context, span),
     inject: (headers, context) => propagator.inject(context, headers, api.defaultTextMapSetter),
     extract: (headers) => propagator.extract(api.ROOT_CONTEXT, headers, api.defaultTextMapGetter),

@@ -31,3 +31,4 @@ export { type NotifierLimits, type NotifierSubject, notifierContract } from './n
 export { type ObjectStoreLimits, type ObjectStoreSubject, objectStoreContract } from './object-store-contract.js';
 export { type RecoverableSubject, recoverableContract } from './recoverable-contract.js';
 export { eventually, type TestCall, type TestCallOptions, testCall } from './test-call.js';
+export { type TraceExporterSubject, traceExporterContract } from './trace-exporter-contract.js';

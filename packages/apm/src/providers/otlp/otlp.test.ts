@@ -1,0 +1,162 @@
+import { codeOf } from '@mnops/core';
+import { faultServer, testCall, traceExporterContract } from '@mnops/core/testing';
+import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+import { describe, expect, it } from 'vitest';
+import { batchOf } from '../../delivery/span-queue.js';
+import { spanOf } from '../../testing/spans.js';
+import { plainSpan, type ReadableSpanLike, RecordedSpan } from '../../tracing/recorded-span.js';
+import { decodeOtlpJson } from './decode.js';
+import { encodeOtlpJson } from './encode.js';
+import { otlp } from './index.js';
+
+traceExporterContract({ describe, it }, 'otlp', async () => {
+  const server = await faultServer();
+  const received: string[] = [];
+  const rejections: number[] = [];
+  server.handler((request) => {
+    const body = JSON.parse(request.text()) as { resourceSpans: { scopeSpans: { spans: { spanId: string }[] }[] }[] };
+    for (const group of body.resourceSpans) {
+      for (const { spans } of group.scopeSpans) received.push(...spans.map(({ spanId }) => spanId));
+    }
+    const rejected = rejections.shift();
+    return { body: rejected === undefined ? {} : { partialSuccess: { rejectedSpans: String(rejected) } } };
+  });
+  return {
+    provider: otlp({ url: server.url, headers: { 'api-key': () => 'canary-key-7' } }),
+    faults: server,
+    secrets: ['canary-key-7'],
+    received: () => received,
+    rejectNext: (spans: number) => rejections.push(spans),
+    close: () => server.close(),
+  };
+});
+
+/** Spans of the real SDK, with everything that a span can have. */
+function sdkSpans(): ReadableSpan[] {
+  const memory = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'sdk', 'service.version': '1' }),
+    spanProcessors: [new SimpleSpanProcessor(memory)],
+  });
+  const tracer = provider.getTracer('scope', '2.0');
+  const link = { context: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }, attributes: { n: 1 } };
+  for (let kind = 0; kind < 5; kind += 1) {
+    const span = tracer.startSpan(`span ${kind}`, {
+      kind,
+      links: [link],
+      attributes: { text: 'ä', integer: 5, fraction: 1.5, yes: true, list: ['a', 'b'], numbers: [1, 2] },
+    });
+    span.addEvent('event', { why: 'test' });
+    span.setStatus({ code: kind % 3, message: 'why' });
+    span.end();
+  }
+  return memory.getFinishedSpans();
+}
+
+/** What matters of a request, in one order, with numbers in one form. */
+function normalized(text: string): unknown {
+  return JSON.parse(text, (key, value) => {
+    if (['droppedAttributesCount', 'flags', 'schemaUrl'].includes(key)) return undefined;
+    if (key === 'intValue') return String(value);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+describe('OTLP JSON', () => {
+  const readable = sdkSpans();
+  const resource = { 'service.name': 'sdk', 'service.version': '1' };
+  const ours = readable.map((span) => plainSpan(new RecordedSpan(span as unknown as ReadableSpanLike, resource)));
+  const theirs = Buffer.from(JsonTraceSerializer.serializeRequest(readable) ?? []).toString('utf8');
+
+  it("is what OpenTelemetry's own encoder writes", () => {
+    expect(normalized(encodeOtlpJson(batchOf(ours)))).toEqual(normalized(theirs));
+  });
+
+  it("reads what OpenTelemetry's own encoder writes", () => {
+    const { spans, rejected } = decodeOtlpJson(theirs);
+    expect(rejected).toBe(0);
+    expect(spans.map(({ parentIsRemote, ...span }) => span)).toEqual(ours);
+  });
+
+  it('comes back as it went, to the nanosecond', () => {
+    const span = {
+      ...spanOf({ id: 'a', parent: 'b', kind: 'client', version: '2', error: true }),
+      startTimeUnixNano: 1_700_000_000_944_999_937n,
+      durationNano: 1_234_567n,
+      parentIsRemote: true,
+      traceState: 'a=1',
+      attributes: { text: 'x', list: ['a', null], none: Number.NaN, big: 2 ** 60, below: -0.5, yes: false },
+    };
+    const [back] = decodeOtlpJson(encodeOtlpJson(batchOf([span]))).spans;
+    expect(back).toEqual(span);
+  });
+
+  it('replaces halves of characters and keeps names of Object as plain attributes', () => {
+    const attributes = JSON.parse('{"__proto__":"a","constructor":"b","half":"x\\ud83dy"}') as Record<string, string>;
+    const text = encodeOtlpJson(batchOf([{ ...spanOf({ id: 'a' }), attributes }]));
+    const [back] = decodeOtlpJson(text).spans;
+    expect(Object.entries(back?.attributes ?? {})).toEqual([
+      ['__proto__', 'a'],
+      ['constructor', 'b'],
+      ['half', 'x\ufffdy'],
+    ]);
+    expect(Object.getPrototypeOf(back?.attributes)).toBe(Object.prototype);
+  });
+});
+
+describe('otlp', () => {
+  it('sends to /v1/traces below the base address, compressed if asked', async () => {
+    const server = await faultServer();
+    for (const url of [server.url, `${server.url}/v1/traces`, `${server.url}/base/`]) {
+      const exporter = otlp({ url, compression: 'gzip' });
+      await exporter.export(batchOf([spanOf({ id: 'a' })]), testCall());
+      await exporter.close?.(testCall());
+    }
+    expect(server.requests.map(({ url }) => url)).toEqual(['/v1/traces', '/v1/traces', '/base/v1/traces']);
+    expect(server.requests[0]?.headers).toMatchObject({
+      'content-type': 'application/json',
+      'content-encoding': 'gzip',
+    });
+    await server.close();
+  });
+
+  it('resolves references in headers at each request', async () => {
+    const server = await faultServer();
+    const exporter = otlp({ url: server.url, headers: { 'api-key': 'secret://vendor#key' } });
+    for (const key of ['one', 'two']) {
+      await exporter.export(batchOf([spanOf({ id: 'a' })]), testCall({ secrets: { 'secret://vendor#key': key } }));
+    }
+    expect(server.requests.map(({ headers }) => headers['api-key'])).toEqual(['one', 'two']);
+    await server.close();
+  });
+
+  it('refuses a batch over its limit before it is sent', async () => {
+    const exporter = otlp({ url: 'http://127.0.0.1:9', maxRequestBytes: 1_000 });
+    const attributes = { text: 'x'.repeat(2_000) };
+    const sending = exporter.export(batchOf([spanOf({ id: 'a', attributes })]), testCall());
+    await expect(sending).rejects.toSatisfy((error) => codeOf(error) === 'MNOPS_CORE_TOO_LARGE');
+  });
+
+  it('refuses wrong options by name', () => {
+    for (const [options, field] of [
+      [{ url: 'no address' }, 'url'],
+      [{ url: 'http://user:secret@host' }, 'url'],
+      [{ url: 'http://host', header: {} }, 'header'],
+    ] as const) {
+      expect(() => otlp(options as unknown as { url: string })).toThrow(field);
+      try {
+        otlp(options as unknown as { url: string });
+      } catch (error) {
+        expect(String(error)).not.toContain('secret');
+      }
+    }
+  });
+});
