@@ -6,7 +6,7 @@ import type { Clock } from '@mnops/core/spi';
 import { drError } from '../codes.js';
 import type { BlobIndex, BlobType } from './blob-index.js';
 import { canCompress, compress, expand } from './compression.js';
-import { type Envelope, envelope, type MasterKey } from './envelope.js';
+import { type Envelope, envelope } from './envelope.js';
 import type { RepositoryFinding } from './finding.js';
 import { encodeIndex } from './index-file.js';
 import { type LoadedIndex, loadIndex } from './index-loader.js';
@@ -16,7 +16,7 @@ import { PackStore } from './pack-store.js';
 import { copiesFolder, type FileKind, RepositoryFolder } from './repository-folder.js';
 import { decodeSnapshot, type Snapshot } from './snapshot.js';
 import { decodeTree, type TreeNode } from './tree.js';
-import { type RepositoryConfig, readConfig, unlock } from './unlock.js';
+import { type RepositoryConfig, readConfig, type UnlockedKey, unlock } from './unlock.js';
 
 /** How a repository is opened or made. */
 export interface RepositoryOptions {
@@ -42,15 +42,22 @@ export class Repository {
   readonly #openFindings: readonly RepositoryFinding[];
   readonly #compression: boolean;
   readonly #clock: Clock;
-  readonly #damagedPacks = new Set<string>();
+  readonly #unlocked: UnlockedKey;
+  readonly #options: RepositoryOptions;
+  readonly #damagedPacks: Set<string>;
   #index: LoadedIndex | undefined;
 
   private constructor(
     folder: RepositoryFolder,
-    unlocked: { readonly key: MasterKey; readonly keyId: string; readonly findings: readonly RepositoryFinding[] },
-    { compression = true, clock = systemClock() }: RepositoryOptions,
+    unlocked: UnlockedKey,
+    options: RepositoryOptions,
+    damagedPacks = new Set<string>(),
   ) {
+    const { compression = true, clock = systemClock() } = options;
     this.folder = folder;
+    this.#unlocked = unlocked;
+    this.#options = options;
+    this.#damagedPacks = damagedPacks;
     this.keyId = unlocked.keyId;
     this.envelope = envelope(unlocked.key);
     const { config, findings } = readConfig(folder, this.envelope);
@@ -109,6 +116,12 @@ export class Repository {
       });
     }
     return repository;
+  }
+
+  /** The same repository for another piece of work at the same time, without asking for the passphrase again. */
+  again(): Repository {
+    const folder = new RepositoryFolder(this.folder.path);
+    return new Repository(folder, this.#unlocked, this.#options, this.#damagedPacks);
   }
 
   /** Everything found damaged while opening and while reading the index. */
