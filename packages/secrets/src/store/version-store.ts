@@ -8,7 +8,15 @@ import type {
   SecretVersionState,
 } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
-import type { Mutation, PutMutation, StageMutation, VersionSummary } from './mutation.js';
+import type {
+  AnnotateMutation,
+  DeleteMutation,
+  Mutation,
+  PutMutation,
+  RestoreMutation,
+  StageMutation,
+  VersionSummary,
+} from './mutation.js';
 
 /** Versions kept per secret; older ones that no stage points at are destroyed. */
 export const maxVersions = 100;
@@ -137,27 +145,10 @@ export class VersionStore<V> {
   }
 
   apply(mutation: Mutation, value?: V): void {
-    switch (mutation.kind) {
-      case 'put':
-        return this.#applyPut(mutation, value);
-      case 'version':
-        return this.#applyVersion(mutation, value);
-      case 'secret':
-        return this.#applySecret(mutation);
-    }
-    const entry = this.#secrets.get(mutation.path);
-    if (entry === undefined) return;
-    entry.updatedAtMs = mutation.atMs;
-    switch (mutation.kind) {
-      case 'stage':
-        return this.#applyStage(entry, mutation);
-      case 'annotate':
-        return this.#applyAnnotation(entry, mutation.expiresAtMs, mutation.annotations);
-      case 'delete':
-        return this.#applyDelete(entry, mutation.versions, mutation.permanent, mutation.atMs);
-      case 'restore':
-        return this.#applyRestore(entry, mutation.versions);
-    }
+    if (mutation.kind === 'put') this.#applyPut(mutation, value);
+    else if (mutation.kind === 'version') this.#applyVersion(mutation, value);
+    else if (mutation.kind === 'secret') this.#applySecret(mutation);
+    else this.#applyChange(mutation);
   }
 
   /** The whole state as changes that make it again, with the values beside them. */
@@ -212,6 +203,16 @@ export class VersionStore<V> {
     entry.tags = mutation.tags ?? {};
     entry.annotations = { ...mutation.annotations };
     for (const [stage, version] of Object.entries(mutation.stages ?? {})) entry.stages.set(stage, Number(version));
+  }
+
+  #applyChange(mutation: StageMutation | AnnotateMutation | DeleteMutation | RestoreMutation): void {
+    const entry = this.#secrets.get(mutation.path);
+    if (entry === undefined) return;
+    entry.updatedAtMs = mutation.atMs;
+    if (mutation.kind === 'stage') this.#applyStage(entry, mutation);
+    else if (mutation.kind === 'annotate') this.#applyAnnotation(entry, mutation.expiresAtMs, mutation.annotations);
+    else if (mutation.kind === 'delete') this.#applyDelete(entry, mutation.versions, mutation.permanent, mutation.atMs);
+    else this.#applyRestore(entry, mutation.versions);
   }
 
   #applyStage(entry: StoredEntry<V>, { stage, to }: StageMutation): void {

@@ -1,0 +1,208 @@
+import { tracingChannel } from 'node:diagnostics_channel';
+import { coreError, MnopsError } from '@mnops/core';
+import type { CallOptions, SecretValue } from '@mnops/core/spi';
+import { secretsError } from './codes.js';
+import { assertPath, assertPrefix } from './path.js';
+import type { SecretHandle } from './read/handle.js';
+import { useSecret } from './read/with-secret.js';
+import { resolveReference, resolveTexts } from './resolve.js';
+import type {
+  ManySecrets,
+  ReadOptions,
+  SecretInput,
+  SecretMetadata,
+  SecretOperations,
+  SecretVersion,
+  WriteOptions,
+} from './secret-operations.js';
+import type { SecretsCore } from './secrets-core.js';
+import { toMetadata } from './write/metadata.js';
+import { SecretWriter } from './write/writer.js';
+
+const manyAtOnce = 20;
+
+/** Everything that one actor can do with one manager's secrets. */
+export class ActorOperations implements SecretOperations {
+  readonly #core: SecretsCore;
+  readonly #actor: string;
+  readonly #writer: SecretWriter;
+  /** Whether a cached value may be handed out without rules and records. */
+  readonly #plain: boolean;
+  readonly #readChannel = tracingChannel('mnops:secrets:read');
+
+  constructor(core: SecretsCore, actor: string) {
+    this.#core = core;
+    this.#actor = actor;
+    this.#writer = new SecretWriter(core, actor);
+    this.#plain = !core.policy.restricts && !core.recorder.recordsCachedReads;
+  }
+
+  async get(path: string, options?: ReadOptions): Promise<SecretValue | undefined> {
+    if (options === undefined && this.#plain && !this.#readChannel.hasSubscribers) {
+      const value = this.#core.reader.fresh(path);
+      if (value !== undefined) return value;
+    }
+    return await this.#get(path, options ?? {});
+  }
+
+  async getOrThrow(path: string, options?: ReadOptions): Promise<SecretValue> {
+    const value = await this.get(path, options);
+    if (value === undefined)
+      throw coreError('MNOPS_CORE_NOT_FOUND', `There is no secret ${path}.`, { details: { path } });
+    return value;
+  }
+
+  async getMany(paths: Iterable<string>, options: ReadOptions = {}): Promise<ManySecrets> {
+    const many: ManySecrets = { found: new Map(), absent: [], failed: new Map() };
+    const waiting = [...new Set(paths)];
+    const work = async (): Promise<void> => {
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+        try {
+          const value = await this.#get(path, options);
+          if (value === undefined) many.absent.push(path);
+          else many.found.set(path, value);
+        } catch (error) {
+          if (!MnopsError.is(error)) throw error;
+          many.failed.set(path, error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: manyAtOnce }, work));
+    return many;
+  }
+
+  handle(path: string): SecretHandle {
+    this.#core.lifecycle.assertUsable();
+    assertPath(path);
+    return this.#core.handles.open(this.#core, this.#actor, path);
+  }
+
+  withSecret<T>(
+    path: string,
+    use: (secret: SecretValue) => Promise<T>,
+    options: CallOptions & { readonly isAuthError?: ((error: unknown) => boolean) | undefined } = {},
+  ): Promise<T> {
+    const { signal, timeoutMs, isAuthError } = options;
+    const read = (more: ReadOptions): Promise<SecretValue | undefined> =>
+      this.#get(path, { signal, timeoutMs, ...more });
+    return useSecret(path, read, use, isAuthError);
+  }
+
+  create(path: string, value: SecretInput, options: WriteOptions = {}): Promise<SecretMetadata> {
+    return this.#writer.create(path, value, options);
+  }
+
+  put(
+    path: string,
+    value: SecretInput,
+    options: WriteOptions & { readonly ifVersion?: string | undefined } = {},
+  ): Promise<SecretMetadata> {
+    return this.#writer.put(path, value, options);
+  }
+
+  update(path: string, next: (now: SecretValue) => SecretInput, options: WriteOptions = {}): Promise<SecretMetadata> {
+    return this.#writer.update(path, next, options);
+  }
+
+  describe(path: string, options: CallOptions = {}): Promise<SecretMetadata | undefined> {
+    return this.#writer.describe(path, options);
+  }
+
+  setExpiry(path: string, at: Date | null, options: CallOptions = {}): Promise<SecretMetadata> {
+    return this.#writer.setExpiry(path, at, options);
+  }
+
+  versions(path: string, options: CallOptions = {}): AsyncIterable<SecretVersion> {
+    return this.#writer.versions(path, options);
+  }
+
+  rollback(
+    path: string,
+    options: CallOptions & { readonly toVersion?: string | undefined } = {},
+  ): Promise<SecretMetadata> {
+    return this.#writer.rollback(path, options);
+  }
+
+  async *list(
+    prefix = '',
+    options: CallOptions & { readonly includeDeleted?: boolean | undefined } = {},
+  ): AsyncGenerator<SecretMetadata, void> {
+    const { policy, provider, recorder, lifecycle } = this.#core;
+    lifecycle.assertUsable();
+    assertPrefix(prefix);
+    // Each path is held to the rules; the record says which part of the store was looked at.
+    await recorder.record({ actor: this.#actor, operation: 'list', path: prefix });
+    const records = await this.#core.provide(options, async (call) => {
+      const all = [];
+      for await (const record of provider.list(prefix, call)) all.push(record);
+      return all;
+    });
+    for (const record of records) {
+      if (record.deletedAtMs !== undefined && options.includeDeleted !== true) continue;
+      if (policy.explain(this.#actor, 'list', record.path).allowed) yield toMetadata(provider, record);
+    }
+  }
+
+  delete(
+    path: string,
+    options: CallOptions & {
+      readonly versions?: readonly string[] | undefined;
+      readonly permanent?: boolean | undefined;
+    } = {},
+  ): Promise<void> {
+    return this.#writer.delete(path, options);
+  }
+
+  restore(
+    path: string,
+    options: CallOptions & { readonly versions?: readonly string[] | undefined } = {},
+  ): Promise<SecretMetadata> {
+    return this.#writer.restore(path, options);
+  }
+
+  resolveAll<T>(config: T, options: CallOptions = {}): Promise<T> {
+    return resolveTexts(config, (reference) =>
+      resolveReference(this, reference, options).then((found) => found.reveal()),
+    );
+  }
+
+  async #get(path: string, options: ReadOptions): Promise<SecretValue | undefined> {
+    assertReadOptions(options);
+    return await this.#core.operate(this.#actor, 'read', path, async (facts) => {
+      const { value, cached } = await this.#core.reader.read(path, options);
+      facts.cached = cached;
+      facts.version = value?.version;
+      if (value?.expiresAt !== undefined && options.allowExpired !== true) this.#assertUnexpired(value);
+      return value;
+    });
+  }
+
+  #assertUnexpired({ path, version, expiresAt }: SecretValue): void {
+    if (expiresAt === undefined || this.#core.settings.clock.now() < expiresAt.getTime()) return;
+    throw secretsError(
+      'MNOPS_SECRETS_EXPIRED',
+      `Version ${version} of the secret ${path} expired at ${expiresAt.toISOString()}.`,
+      {
+        details: { path, version, expiredAt: expiresAt.toISOString() },
+      },
+    );
+  }
+}
+
+function assertReadOptions({ maxAgeMs, version, stage }: ReadOptions): void {
+  const wrong =
+    (maxAgeMs !== undefined && !(maxAgeMs >= 0) && 'maxAgeMs') ||
+    (version !== undefined && !isName(version) && 'version') ||
+    (stage !== undefined && !isName(stage) && 'stage');
+  if (wrong === false) return;
+  const expected = wrong === 'maxAgeMs' ? 'milliseconds, not negative' : 'a text without control characters';
+  throw coreError('MNOPS_CORE_CONFIG_INVALID', `Invalid options of get: ${wrong}: expected ${expected}.`, {
+    details: {
+      issues: [{ field: wrong, expected, received: 'another value', remedy: `Set \`${wrong}\` to ${expected}.` }],
+    },
+  });
+}
+
+function isName(text: unknown): boolean {
+  return typeof text === 'string' && text !== '' && !/\p{Cc}/u.test(text);
+}

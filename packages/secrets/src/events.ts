@@ -1,0 +1,22 @@
+import type { HostStatus, StorageDamage } from '@mnops/core/spi';
+
+/** Events of a `SecretsManager`; none carries a value. */
+export interface SecretsEvents {
+  /** The state of the manager is another. */
+  readonly 'status:changed': { readonly status: HostStatus; readonly reasons: readonly string[] };
+  /** A secret was written, moved or deleted, here or by another process. Without a path: any may have been. */
+  readonly 'secret:changed': { readonly path?: string | undefined };
+  /** The default vault's key was made. Losing that file is losing the secrets. */
+  readonly 'key:created': { readonly file: string };
+  /** Part of a file is lost; the rest is in use. */
+  readonly 'storage:damaged': StorageDamage;
+  readonly 'rotation:started': { readonly path: string; readonly token: string };
+  /** One step of a rotation is done and journalled. */
+  readonly 'rotation:advanced': { readonly path: string; readonly token: string; readonly step: string };
+  readonly 'rotation:completed': {
+    readonly path: string;
+    readonly version: string;
+    readonly revokeAt?: Date | undefined;
+  };
+  readonly 'rotation:failed': { readonly path: string; readonly step: string; readonly code?: string | undefined };
+}

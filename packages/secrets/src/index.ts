@@ -1,0 +1,39 @@
+export { keyFile, keyRing, passphraseKey, rawKey } from '@mnops/core/crypto';
+export type {
+  AppliedRotationContext,
+  KeyWrapper,
+  RotationContext,
+  Rotator,
+  SecretCapabilities,
+  SecretProvider,
+  SecretStage,
+  SecretValue,
+} from '@mnops/core/spi';
+export type { AccessConfig, AccessDecision, AccessRule, SecretAction } from './access/policy.js';
+export type { AuditLogEntry } from './audit/recorder.js';
+export { codes, type SecretsErrorCode } from './codes.js';
+export type { SecretsEvents } from './events.js';
+export {
+  type EncryptedFileOptions,
+  type EncryptedFileProvider,
+  encryptedFile,
+  type VaultVerification,
+} from './providers/encrypted-file/index.js';
+export { type MemoryOptions, memory } from './providers/memory/index.js';
+export type { SecretHandle } from './read/handle.js';
+export type { Redactor, RedactorOptions } from './redaction/redactor.js';
+export { formatReference, parseReference, type SecretReference } from './reference.js';
+export type { RotationOutcome, RotationStep } from './rotation/journal.js';
+export type { RotateOptions, RotationResult, RotationState } from './rotation/rotation-state.js';
+export type { CacheConfig, RetryConfig, RotationConfig, SecretAuditConfig, SecretConfig } from './secret-config.js';
+export type {
+  ManySecrets,
+  ReadOptions,
+  SecretInput,
+  SecretMetadata,
+  SecretOperations,
+  SecretRotationFacts,
+  SecretVersion,
+  WriteOptions,
+} from './secret-operations.js';
+export { type SecretAudit, type SecretRotations, SecretsManager, type SecretsStats } from './secrets-manager.js';

@@ -1,0 +1,199 @@
+import { codeOf, coreError, withCall } from '@mnops/core';
+import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
+import { type OperationName, traced } from '@mnops/core/operations';
+import { type RetryBudget, retry, retryBudget } from '@mnops/core/resilience';
+import type { Call, CallOptions, SecretProvider } from '@mnops/core/spi';
+import { type AccessPolicy, accessPolicy, type SecretAction } from './access/policy.js';
+import { AuditRecorder } from './audit/recorder.js';
+import type { SecretsEvents } from './events.js';
+import { assertPath } from './path.js';
+import { HandleSet } from './read/handle-set.js';
+import { SecretReader } from './read/reader.js';
+import { LiveValues } from './redaction/live-values.js';
+import type { Settings } from './settings.js';
+
+/** What an operation says about itself while it runs. */
+export interface OperationFacts {
+  version?: string | undefined;
+  cached?: boolean | undefined;
+}
+
+/** What the operations of every actor share: the collaborators of one manager. */
+export class SecretsCore {
+  readonly settings: Settings;
+  readonly provider: SecretProvider;
+  readonly policy: AccessPolicy;
+  readonly recorder: AuditRecorder;
+  readonly reader: SecretReader;
+  readonly handles: HandleSet = new HandleSet();
+  readonly live: LiveValues = new LiveValues();
+  readonly events: EventHub<SecretsEvents> = eventHub<SecretsEvents>();
+  readonly lifecycle: Lifecycle;
+  readonly #budget: RetryBudget;
+  readonly #watching = new AbortController();
+  #opening: Promise<void> | undefined;
+  #damageSeen = 0;
+
+  constructor(
+    settings: Settings,
+    life: { start(call: Call): Promise<void>; drain(call: Call): Promise<void>; close(): Promise<void> },
+  ) {
+    const { provider, clock } = settings;
+    this.settings = settings;
+    this.provider = provider;
+    this.policy = accessPolicy(settings.access);
+    this.recorder = new AuditRecorder({
+      config: settings.audit,
+      reads: settings.reads,
+      provider: provider.id,
+      service: settings.service,
+      clock,
+    });
+    this.#budget = retryBudget({ perSecond: settings.budgetPerSecond, clock });
+    this.reader = new SecretReader({
+      provider,
+      opened: () => this.opened(),
+      cache: settings.cache,
+      retry: settings.retry,
+      budget: this.#budget,
+      clock,
+      timeoutMs: settings.timeoutMs,
+      random: Math.random,
+      onLoaded: (value) => this.live.add(value),
+    });
+    this.lifecycle = new Lifecycle({
+      name: 'SecretsManager',
+      ...life,
+      clock,
+      onStatus: (status, reasons) => this.events.emit('status:changed', { status, reasons }),
+    });
+  }
+
+  /** The provider is open and its changes are followed. */
+  opened(): Promise<void> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    const { timeoutMs, clock } = this.settings;
+    await withCall({ timeoutMs, clock }, async (call) => this.provider.open?.(call));
+    if (this.provider.watch !== undefined && this.provider.capabilities.watch !== 'none') void this.#follow();
+    this.reportDamage();
+  }
+
+  async #follow(): Promise<void> {
+    const call: Call = {
+      signal: this.#watching.signal,
+      remainingMs: () => Number.POSITIVE_INFINITY,
+      secret: () => Promise.reject(coreError('MNOPS_CORE_CONFIG_INVALID', 'A watch has no resolver.')),
+    };
+    try {
+      for await (const { path } of this.provider.watch?.('', call) ?? []) {
+        if (path === undefined) this.reader.invalidateAll();
+        else this.reader.invalidate(path);
+        this.reportDamage();
+        this.events.emit('secret:changed', { path });
+        void this.handles.refresh(path);
+      }
+    } catch (error) {
+      if (!this.#watching.signal.aborted)
+        this.lifecycle.degrade(`Changes are not followed: ${codeOf(error) ?? 'unknown reason'}.`);
+    }
+  }
+
+  /** Tells of damage that was found since the last look. */
+  reportDamage(): void {
+    const damage = this.provider.damage?.() ?? [];
+    for (const each of damage.slice(this.#damageSeen)) {
+      this.events.emit('storage:damaged', each);
+      this.lifecycle.degrade(`${each.records} records of ${each.file} are lost at byte ${each.offset}. ${each.remedy}`);
+    }
+    this.#damageSeen = damage.length;
+  }
+
+  /** Runs work on the open provider under a deadline, repeated as the retry settings say. It must bear repetition. */
+  provide<T>(options: CallOptions, run: (call: Call) => Promise<T>): Promise<T> {
+    const { timeoutMs = this.settings.timeoutMs, signal } = options;
+    const { clock } = this.settings;
+    return withCall({ signal, timeoutMs, clock }, async (call) => {
+      await this.opened();
+      return await this.retried(call, () => run(call));
+    });
+  }
+
+  retried<T>(call: Call, run: () => Promise<T>): Promise<T> {
+    const { retry: settings, clock } = this.settings;
+    return retry(run, {
+      ...settings,
+      signal: call.signal,
+      clock,
+      budget: this.#budget,
+      remainingMs: () => call.remainingMs(),
+    });
+  }
+
+  /**
+   * One operation of an actor: usable, well-formed, allowed, run, published, recorded exactly once. What cannot be
+   * recorded is not handed out.
+   */
+  async operate<T>(
+    actor: string,
+    action: SecretAction,
+    path: string,
+    run: (facts: OperationFacts) => Promise<T>,
+  ): Promise<T> {
+    this.lifecycle.assertUsable();
+    assertPath(path);
+    await this.recorder.ready();
+    const facts: OperationFacts = {};
+    let code: string | undefined;
+    try {
+      return await traced(channelOf(action), { path, provider: this.provider.id }, async (context) => {
+        this.policy.assertAllowed(actor, action, path);
+        const result = await run(facts);
+        if (facts.version !== undefined) context['version'] = facts.version;
+        if (facts.cached !== undefined) context['cached'] = facts.cached;
+        context['outcome'] = 'ok';
+        return result;
+      });
+    } catch (error) {
+      code = codeOf(error) ?? 'unknown';
+      throw error;
+    } finally {
+      await this.recorder.record({ actor, operation: action, path, ...facts, code });
+    }
+  }
+
+  /** What was read of the path before does not count any more, and handles follow. */
+  async changed(path: string): Promise<void> {
+    this.reader.invalidate(path);
+    await this.handles.refresh(path);
+  }
+
+  async close(): Promise<void> {
+    this.#watching.abort();
+    this.handles.close();
+    this.reader.invalidateAll();
+    this.live.clear();
+    const opened = await this.#opening?.then(
+      () => true,
+      () => false,
+    );
+    try {
+      await this.recorder.close();
+    } finally {
+      const { clock } = this.settings;
+      if (opened === true) await withCall({ timeoutMs: 5_000, clock }, async (call) => this.provider.close?.(call));
+    }
+  }
+}
+
+function channelOf(action: SecretAction): OperationName {
+  if (action === 'delete') return 'mnops:secrets:delete';
+  if (action === 'rotate') return 'mnops:secrets:rotate';
+  return action === 'read' || action === 'list' || action === 'audit' ? 'mnops:secrets:read' : 'mnops:secrets:write';
+}

@@ -1,0 +1,243 @@
+import { join, resolve } from 'node:path';
+import { systemClock } from '@mnops/core';
+import { auditSchema } from '@mnops/core/audit';
+import {
+  type ConfigIssue,
+  clockSchema,
+  configError,
+  countSchema,
+  durationMsSchema,
+  leaseSchema,
+  parseOptions,
+  providerSchema,
+  serviceIdentity,
+  serviceSchema,
+  textSchema,
+} from '@mnops/core/config';
+import { keyFile } from '@mnops/core/crypto';
+import { fileLease } from '@mnops/core/lease';
+import { nextRun, type Schedule } from '@mnops/core/schedule';
+import type { Clock, Lease, Rotator, SecretProvider } from '@mnops/core/spi';
+import * as v from 'valibot';
+import { secretActions } from './access/policy.js';
+import { assertPath } from './path.js';
+import { encryptedFile } from './providers/encrypted-file/index.js';
+import type { RotationConfig, SecretAuditConfig, SecretConfig } from './secret-config.js';
+
+/** Cache limits with every default filled in. */
+export interface CacheSettings {
+  readonly ttlMs: number;
+  readonly jitter: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly staleWhileRevalidateMs: number;
+  readonly staleOnErrorMs: number;
+  readonly negativeTtlMs: number;
+}
+
+/** Retry limits with every default filled in. */
+export interface RetrySettings {
+  readonly maxAttempts: number;
+  readonly baseDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+/** One rotation with every default filled in. */
+export interface RotationSettings {
+  readonly path: string;
+  readonly rotator: Rotator;
+  readonly schedule: Schedule | undefined;
+  readonly graceMs: number;
+  readonly propagationMs: number;
+  readonly stepTimeoutMs: number;
+  readonly jitterMs: number;
+}
+
+/** A configuration that was checked, with every default filled in. */
+export interface Settings {
+  readonly provider: SecretProvider;
+  readonly folder: string | undefined;
+  readonly service: string;
+  readonly timeoutMs: number;
+  readonly retry: RetrySettings;
+  readonly budgetPerSecond: number;
+  readonly cache: CacheSettings | undefined;
+  readonly access: SecretConfig['access'];
+  readonly audit: SecretAuditConfig | undefined;
+  readonly reads: 'all' | 'uncached' | 'none';
+  readonly rotations: ReadonlyMap<string, RotationSettings>;
+  readonly lease: Lease | undefined;
+  readonly leaseTtlMs: number;
+  readonly clock: Clock;
+}
+
+const defaultFolder = join('.mnops', 'secrets');
+const hourMs = 3_600_000;
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const actions = v.array(v.picklist([...secretActions, '*']));
+const schedule = v.custom<Schedule>(
+  (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
+  "'hourly', 'daily', 'weekly', 'monthly', 'quarterly', { everyMs } or { cron, timeZone }",
+);
+
+const cacheSchema = v.strictObject({
+  ttlMs: v.optional(durationMsSchema, 300_000),
+  jitter: v.optional(share, 0.2),
+  maxEntries: v.optional(countSchema, 1_024),
+  maxBytes: v.optional(countSchema, 16 * 1024 * 1024),
+  staleWhileRevalidateMs: v.optional(durationMsSchema, 60_000),
+  staleOnErrorMs: v.optional(durationMsSchema, 0),
+  negativeTtlMs: v.optional(durationMsSchema, 5_000),
+});
+
+const rotationSchema = v.strictObject({
+  rotator: providerSchema<Rotator>('rotator', ['generate', 'apply', 'verify', 'revoke']),
+  schedule: v.optional(schedule),
+  graceMs: v.optional(durationMsSchema),
+  propagationMs: v.optional(durationMsSchema),
+  stepTimeoutMs: v.optional(countSchema, 30_000),
+  jitterMs: v.optional(durationMsSchema, 60_000),
+});
+
+const configSchema = v.strictObject({
+  provider: v.optional(providerSchema<SecretProvider>('secret-provider', ['get', 'put', 'describe', 'list', 'delete'])),
+  folder: v.optional(textSchema),
+  service: v.optional(serviceSchema),
+  timeoutMs: v.optional(countSchema, 10_000),
+  retry: v.optional(
+    v.strictObject({
+      maxAttempts: v.optional(countSchema, 4),
+      baseDelayMs: v.optional(durationMsSchema, 100),
+      maxDelayMs: v.optional(durationMsSchema, 10_000),
+      budgetPerSecond: v.optional(v.pipe(v.number(), v.finite(), v.minValue(0.001)), 10),
+    }),
+    {},
+  ),
+  cache: v.optional(v.union([v.literal(false), cacheSchema]), {}),
+  access: v.optional(
+    v.strictObject({
+      roles: v.record(
+        v.string(),
+        v.array(v.strictObject({ path: textSchema, allow: v.optional(actions), deny: v.optional(actions) })),
+      ),
+      actors: v.record(v.string(), v.array(v.string())),
+      defaultActor: v.optional(textSchema),
+    }),
+  ),
+  // Core checks the options of its own log; here only what this package reads.
+  audit: v.optional(
+    v.union([v.literal(false), v.looseObject({ reads: v.optional(v.picklist(['all', 'uncached', 'none'])) })]),
+  ),
+  rotations: v.optional(v.record(v.string(), rotationSchema), {}),
+  lease: v.optional(leaseSchema),
+  leaseTtlMs: v.optional(v.pipe(durationMsSchema, v.minValue(100)), 10_000),
+  clock: v.optional(clockSchema),
+});
+
+/**
+ * The configuration, checked, with defaults.
+ *
+ * @param onKeyCreated - Called with the path when the default vault's key was made.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every issue.
+ */
+export function settingsOf(config: SecretConfig, onKeyCreated: (file: string) => void): Settings {
+  const parsed = parseOptions('SecretsManager', configSchema, config);
+  const clock = parsed.clock ?? systemClock();
+  const givenFolder = parsed.folder ?? (parsed.provider === undefined ? defaultFolder : undefined);
+  const folder = givenFolder === undefined ? undefined : resolve(givenFolder);
+  const provider =
+    parsed.provider ??
+    encryptedFile({
+      file: join(folder ?? defaultFolder, 'secrets.vault'),
+      key: keyFile({ create: true, onCreated: onKeyCreated }),
+      clock,
+    });
+  const rotations = rotationsOf(config.rotations ?? {}, provider, clock);
+  assertJournal(rotations, provider, folder);
+  const { budgetPerSecond, ...retry } = parsed.retry;
+  const { reads = 'all', ...audit } = config.audit === false ? { reads: 'none' as const } : (config.audit ?? {});
+  parseOptions('SecretsManager.audit', auditSchema, audit);
+  const auditFolder = audit.folder ?? (folder === undefined ? undefined : join(folder, 'audit'));
+  return {
+    provider,
+    folder,
+    service: serviceIdentity(parsed.service).name,
+    timeoutMs: parsed.timeoutMs,
+    retry,
+    budgetPerSecond,
+    cache: parsed.cache === false ? undefined : parsed.cache,
+    access: config.access,
+    audit: config.audit === false ? undefined : { ...audit, folder: auditFolder },
+    reads,
+    rotations,
+    lease: parsed.lease ?? (folder === undefined ? undefined : fileLease({ folder: join(folder, 'leases') })),
+    leaseTtlMs: parsed.leaseTtlMs,
+    clock,
+  };
+}
+
+function rotationsOf(
+  configs: Readonly<Record<string, RotationConfig>>,
+  provider: SecretProvider,
+  clock: Clock,
+): Map<string, RotationSettings> {
+  const rotations = new Map<string, RotationSettings>();
+  const issues: ConfigIssue[] = [];
+  for (const [path, config] of Object.entries(configs)) {
+    assertPath(path);
+    const { rotator, schedule: when } = config;
+    const periodMs = when === undefined ? Number.POSITIVE_INFINITY : periodOf(path, when, clock, issues);
+    const graceMs = config.graceMs ?? Math.min(hourMs, Math.floor(periodMs / 2));
+    if (graceMs >= periodMs) {
+      issues.push({
+        field: `rotations.${path}.graceMs`,
+        expected: `less than the ${periodMs} ms between two rotations`,
+        received: 'a longer time',
+        remedy: 'Shorten graceMs, or rotate less often.',
+      });
+    }
+    const declared = rotator.capabilities.overlap ? provider.capabilities.propagationMs : 0;
+    rotations.set(path, {
+      path,
+      rotator,
+      schedule: when,
+      graceMs,
+      propagationMs: config.propagationMs ?? declared,
+      stepTimeoutMs: config.stepTimeoutMs ?? 30_000,
+      jitterMs: config.jitterMs ?? 60_000,
+    });
+  }
+  if (issues.length > 0) throw configError('SecretsManager', issues);
+  return rotations;
+}
+
+/** Milliseconds between the next two runs. */
+function periodOf(path: string, when: Schedule, clock: Clock, issues: ConfigIssue[]): number {
+  const first = nextRun(when, clock.now());
+  const second = first === undefined ? undefined : nextRun(when, first);
+  if (first !== undefined && second !== undefined) return second - first;
+  issues.push({
+    field: `rotations.${path}.schedule`,
+    expected: 'a schedule with another run ahead',
+    received: 'one without',
+    remedy: "Give 'daily', { everyMs } or a cron pattern that comes true.",
+  });
+  return Number.POSITIVE_INFINITY;
+}
+
+/** A rotation that a crash interrupts must be found again, so its journal needs a place. */
+function assertJournal(
+  rotations: ReadonlyMap<string, RotationSettings>,
+  provider: SecretProvider,
+  folder: string | undefined,
+): void {
+  if (rotations.size === 0 || folder !== undefined || !provider.capabilities.durable) return;
+  throw configError('SecretsManager', [
+    {
+      field: 'folder',
+      expected: 'a folder for the rotation journals',
+      received: 'nothing',
+      remedy: 'Set `folder`: without a journal, a crash during a rotation could not be mended.',
+    },
+  ]);
+}
