@@ -214,19 +214,19 @@ function conditionCases(test: Test): void {
 
   test('has one winner among conditional puts at the same time', async ({ provider }) => {
     if (provider.capabilities.conditionalPut === 'none') return;
-    const race = async (conditions: object): Promise<number> => {
+    const race = async (round: string, conditions: object): Promise<number> => {
       const puts = Array.from({ length: 6 }, (_, index) =>
-        provider.put('race', Buffer.from(`writer ${index}`), { ...testCall(), ...conditions }),
+        provider.put('race', Buffer.from(`${round} ${index}`), { ...testCall(), ...conditions }),
       );
       const results = await Promise.allSettled(puts);
       const won = results.findIndex((result) => result.status === 'fulfilled');
-      assert.equal((await read(provider, 'race'))?.toString(), `writer ${won}`);
+      assert.equal((await read(provider, 'race'))?.toString(), `${round} ${won}`);
       for (const result of results) if (result.status === 'rejected') assert.ok(isConflict(result.reason));
       return results.filter((result) => result.status === 'fulfilled').length;
     };
-    assert.equal(await race({ ifAbsent: true }), 1);
+    assert.equal(await race('create', { ifAbsent: true }), 1);
     if (provider.capabilities.conditionalPut !== 'match') return;
-    assert.equal(await race({ ifMatch: (await provider.head('race', testCall()))?.etag }), 1);
+    assert.equal(await race('match', { ifMatch: (await provider.head('race', testCall()))?.etag }), 1);
   });
 
   test('keeps a retention, or refuses it before any I/O', async ({ provider, faults }) => {
