@@ -15,6 +15,8 @@ export interface VitestReport {
   }[];
 }
 
+const longestRunMs = 20 * 60_000;
+
 /** Runs vitest under a Node and counts what it reports. Its own output goes straight to the terminal. */
 export async function runVitest(name: string, node: string, args: readonly string[]): Promise<Section> {
   const startedAtMs = performance.now();
@@ -27,10 +29,13 @@ export async function runVitest(name: string, node: string, args: readonly strin
       stdio: ['ignore', 'inherit', 'inherit'],
       env: environment({ NODE_OPTIONS: undefined }),
     });
+    // A test that never lets go of the processor cannot be timed out from inside.
+    const limit = setTimeout(() => child.kill('SIGTERM'), longestRunMs);
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (exitCode) => resolve(exitCode ?? -1));
     });
+    clearTimeout(limit);
     const counted = countReport(readReport(file), code);
     const failures = counted.failures.map((failure) => `${name}: ${failure}`);
     return { name, ...counted, failures, seconds: (performance.now() - startedAtMs) / 1000 };
