@@ -1,0 +1,150 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { transform } from 'esbuild';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { processHooks } from './process-hooks.js';
+
+let folder: string;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mnops-hooks-'));
+  const source = await readFile(join(import.meta.dirname, 'process-hooks.ts'), 'utf8');
+  for (const format of ['esm', 'cjs'] as const) {
+    const { code } = await transform(source, { loader: 'ts', format });
+    await writeFile(join(folder, format === 'esm' ? 'hooks.mjs' : 'hooks.cjs'), code);
+  }
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly lines: string[];
+  readonly errors: string;
+}
+
+/** Runs a program that has `hooks()` from the ESM copy and `otherHooks()` from the CJS copy; acts when it says `ready`. */
+async function run(program: string, act: (child: ChildProcess) => void = () => undefined): Promise<Ended> {
+  const head = `
+    import { createRequire } from 'node:module';
+    import { writeSync } from 'node:fs';
+    import { processHooks as hooks } from ${JSON.stringify(pathToFileURL(join(folder, 'hooks.mjs')).href)};
+    const { processHooks: otherHooks } = createRequire(import.meta.url)(${JSON.stringify(join(folder, 'hooks.cjs'))});
+    const say = (text) => writeSync(1, text + '\\n');
+    const alive = setInterval(() => undefined, 1000);
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', head + program], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  let output = '';
+  let errors = '';
+  let acted = false;
+  child.stderr?.on('data', (chunk) => {
+    errors += chunk;
+  });
+  child.stdout?.on('data', (chunk) => {
+    output += chunk;
+    if (acted || !output.includes('ready\n')) return;
+    acted = true;
+    act(child);
+  });
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
+    child.on('close', (...result) => resolve(result));
+  });
+  const lines = output.trim().split('\n');
+  return { code, signal, lines: lines.filter((line) => line !== 'ready'), errors };
+}
+
+const twoParts = `
+  const tick = () => new Promise((resolve) => setImmediate(resolve));
+  hooks().register({ name: 'a', stopTaking: () => say('a stop'), drain: async () => { await tick(); say('a drain'); },
+    flush: () => say('a flush'), writeNow: () => say('a now') });
+  otherHooks().register({ name: 'b', stopTaking: async () => { await tick(); say('b stop'); }, drain: () => say('b drain'),
+    flush: () => { throw new Error('disk'); }, writeNow: () => say('b now') });
+`;
+
+describe('processHooks', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('runs the phases of all copies in order and ends by %s', async (signal) => {
+    const ended = await run(`${twoParts} say('ready');`, (child) => child.kill(signal));
+    expect(ended).toEqual({
+      code: null,
+      signal,
+      lines: ['a stop', 'b stop', 'b drain', 'a drain', 'a flush', 'a now', 'b now'],
+      errors: 'mnops: flush of b failed: disk\n',
+    });
+  });
+
+  it('writes at process.exit, and at the natural end', async () => {
+    expect(await run(`${twoParts} process.exit(3);`)).toMatchObject({ code: 3, lines: ['a now', 'b now'] });
+    expect(await run(`${twoParts} clearInterval(alive);`)).toMatchObject({ code: 0, lines: ['a now', 'b now'] });
+  });
+
+  it.each(["setImmediate(() => { throw new Error('boom'); });", "Promise.reject(new Error('boom'));"])(
+    'writes when nothing catches: %s',
+    async (program) => {
+      const ended = await run(`${twoParts} ${program}`);
+      expect(ended.code).toBe(1);
+      // Once when the error comes, and once at the exit that follows.
+      expect(ended.lines).toEqual(['a now', 'b now', 'a now', 'b now']);
+      expect(ended.errors).toContain('Error: boom');
+    },
+  );
+
+  it('ends at once by a second signal, with everything written', async () => {
+    const ended = await run(
+      `hooks().register({ name: 'a', drain: () => { say('drain'); say('ready'); return new Promise(() => undefined); },
+        writeNow: () => say('now') });
+       process.kill(process.pid, 'SIGTERM');`,
+      (child) => child.kill('SIGINT'),
+    );
+    expect(ended).toMatchObject({ code: null, signal: 'SIGINT', lines: ['drain', 'now'] });
+  });
+
+  it('ends when the grace time is over', async () => {
+    const ended = await run(
+      `hooks().register({ name: 'a', graceMs: 20, drain: () => new Promise(() => undefined), writeNow: () => say('now') });
+       say('ready');`,
+      (child) => child.kill('SIGTERM'),
+    );
+    expect(ended).toMatchObject({ code: null, signal: 'SIGTERM', lines: ['now'] });
+  });
+
+  it('leaves the end to a program that listens itself', async () => {
+    const ended = await run(
+      `let heard = 0;
+       process.on('SIGTERM', () => { heard += 1; });
+       hooks().register({ name: 'a', flush: () => say('flush'), writeNow: () => setImmediate(() => { say('heard ' + heard); process.exit(0); }) });
+       say('ready');`,
+      (child) => child.kill('SIGTERM'),
+    );
+    expect(ended).toMatchObject({ code: 0, signal: null, lines: ['flush', 'heard 1'] });
+  });
+
+  it('has handlers only while there are parts', () => {
+    const count = (): number =>
+      ['SIGTERM', 'SIGINT', 'exit', 'uncaughtExceptionMonitor'].reduce(
+        (sum, name) => sum + process.listenerCount(name),
+        0,
+      );
+    const before = count();
+    const coordinator = processHooks();
+    expect(count()).toBe(before);
+    const offs = [coordinator.register({ name: 'a' }), processHooks().register({ name: 'b' })];
+    expect(count()).toBe(before + 4);
+    offs[0]?.();
+    offs[0]?.();
+    expect(count()).toBe(before + 4);
+    offs[1]?.();
+    expect(count()).toBe(before);
+    coordinator.register({ name: 'c' })();
+    expect(count()).toBe(before);
+  });
+});

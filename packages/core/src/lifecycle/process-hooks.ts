@@ -1,0 +1,132 @@
+/** What one part of the program does when the process ends. Every function is optional. */
+export interface ProcessHook {
+  /** Name of the part, for warnings. */
+  readonly name: string;
+  /** Refuse new work. First phase after SIGTERM or SIGINT. */
+  readonly stopTaking?: (() => Promise<void> | void) | undefined;
+  /** Finish accepted work. Second phase. */
+  readonly drain?: (() => Promise<void> | void) | undefined;
+  /** Write what is buffered. Third phase. */
+  readonly flush?: (() => Promise<void> | void) | undefined;
+  /**
+   * Write what is buffered before it returns: at `exit`, at an uncaught error, and before the signal is raised again. It
+   * may be called more than once, and never asynchronously.
+   */
+  readonly writeNow?: (() => void) | undefined;
+  /** Milliseconds that the three phases together may take on behalf of this part; the longest of all parts counts. Default 10,000. */
+  readonly graceMs?: number | undefined;
+}
+
+/** The one place in a process where parts say what they do when it ends. */
+export interface ProcessHookCoordinator {
+  /** Version of this object; copies of this package share the first one that was made. */
+  readonly version: 1;
+  /** Adds a part; the function that comes back takes it away. Handlers of the process exist only while there are parts. */
+  register(hook: ProcessHook): () => void;
+}
+
+const place = Symbol.for('mnops.process-hooks');
+const signals = ['SIGTERM', 'SIGINT'] as const;
+const defaultGraceMs = 10_000;
+
+/**
+ * The coordinator of this process, shared by every copy of every package.
+ *
+ * After SIGTERM or SIGINT it runs the phases of all parts, each phase for all parts at once, then every `writeNow`, and
+ * raises the signal again, so that the process ends as if nobody had listened; where the program listens to the signal
+ * itself, the end is left to it. A second signal, or the end of the grace time, cuts the phases short.
+ */
+export function processHooks(): ProcessHookCoordinator {
+  const shared = globalThis as { [place]?: ProcessHookCoordinator };
+  shared[place] ??= makeCoordinator();
+  return shared[place];
+}
+
+function makeCoordinator(): ProcessHookCoordinator {
+  const hooks = new Set<ProcessHook>();
+  let ending: NodeJS.Signals | undefined;
+
+  function writeAll(): void {
+    for (const { name, writeNow } of hooks) {
+      try {
+        writeNow?.();
+      } catch (error) {
+        report(name, 'writeNow', error);
+      }
+    }
+  }
+
+  function onSignal(signal: NodeJS.Signals): void {
+    if (ending !== undefined) {
+      raiseAgain(signal);
+      return;
+    }
+    ending = signal;
+    runPhases([...hooks]).then(() => raiseAgain(signal));
+  }
+
+  function raiseAgain(signal: NodeJS.Signals): void {
+    if (hooks.size === 0) return;
+    writeAll();
+    hooks.clear();
+    remove();
+    // Listeners of the program heard the signal the first time; the end is theirs.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  }
+
+  function install(): void {
+    for (const signal of signals) process.on(signal, onSignal);
+    process.on('exit', writeAll);
+    process.on('uncaughtExceptionMonitor', writeAll);
+  }
+
+  function remove(): void {
+    for (const signal of signals) process.removeListener(signal, onSignal);
+    process.removeListener('exit', writeAll);
+    process.removeListener('uncaughtExceptionMonitor', writeAll);
+  }
+
+  return {
+    version: 1,
+    register(hook) {
+      // An entry of its own, so that the same hook given twice is two.
+      const entry = { ...hook };
+      if (hooks.size === 0) install();
+      hooks.add(entry);
+      return () => {
+        // While the process ends, the handlers stay until the signal is raised again.
+        if (hooks.delete(entry) && hooks.size === 0 && ending === undefined) remove();
+      };
+    },
+  };
+}
+
+async function runPhases(hooks: readonly ProcessHook[]): Promise<void> {
+  const graceMs = Math.max(0, ...hooks.map((hook) => hook.graceMs ?? defaultGraceMs));
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, graceMs);
+  });
+  await Promise.race([over, allPhases(hooks)]);
+  clearTimeout(timer);
+}
+
+async function allPhases(hooks: readonly ProcessHook[]): Promise<void> {
+  for (const phase of ['stopTaking', 'drain', 'flush'] as const) {
+    await Promise.all(
+      hooks.map(async (hook) => {
+        try {
+          await hook[phase]?.();
+        } catch (error) {
+          report(hook.name, phase, error);
+        }
+      }),
+    );
+  }
+}
+
+function report(name: string, phase: string, error: unknown): void {
+  const reason = error instanceof Error ? error.message : 'unknown reason';
+  // A warning is emitted in a later turn, which may not come any more.
+  process.stderr.write(`mnops: ${phase} of ${name} failed: ${reason}\n`);
+}
