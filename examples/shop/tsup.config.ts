@@ -1,18 +1,14 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { defineConfig } from 'tsup';
 
-const source = join(import.meta.dirname, 'src');
-
-/** Every program of the shop: `src/<name>/main.ts` becomes `dist/<name>.js`. */
-const entry = Object.fromEntries(
-  readdirSync(source)
-    .filter((name) => existsSync(join(source, name, 'main.ts')))
-    .map((name) => [name, `src/${name}/main.ts`]),
-);
-
+/** Every program of the shop, side by side in `dist`. */
 export default defineConfig({
-  entry,
+  entry: {
+    operator: 'src/operator/main.ts',
+    load: 'src/load/main.ts',
+    gateway: 'src/services/gateway.ts',
+    catalog: 'src/services/catalog.ts',
+    orders: 'src/services/orders.ts',
+  },
   format: ['esm'],
   target: 'node20.19',
   platform: 'node',

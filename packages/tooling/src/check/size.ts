@@ -38,7 +38,7 @@ export async function checkSizes(): Promise<GateResult> {
 }
 
 /** Names of a package's entries: its subpaths as files of `dist`. */
-export function entriesOf(id: string): readonly string[] {
+function entriesOf(id: string): readonly string[] {
   const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'packages', id, 'package.json'), 'utf8')) as {
     readonly exports: Readonly<Record<string, string | { readonly import?: { readonly default?: string } }>>;
   };

@@ -4,6 +4,7 @@ import { runGates } from '../check/run-gates.js';
 import { installConsumers } from '../consumers/install.js';
 import { consumerRuns } from '../consumers/run-consumers.js';
 import { allParts, part } from '../parts/registry.js';
+import { isRequired } from '../parts/suite.js';
 import { table } from '../table.js';
 import { shortCampaigns } from './campaigns.js';
 import { demoTrials, snippetTrials } from './examples.js';
@@ -90,9 +91,14 @@ async function otherNodes(): Promise<readonly Section[]> {
     const { available, path, version } = part(id);
     const name = `core on ${available ? `Node ${version}` : id}`;
     if (available) sections.push(await titled(name, () => runVitest(name, path, ['--root', 'packages/core'])));
-    else sections.push({ name, passed: 0, failed: 0, skipped: 1, seconds: 0, failures: [] });
+    else sections.push(absent(name, id));
   }
   return sections;
+}
+
+function absent(name: string, id: string): Section {
+  const failures = isRequired(id) ? [`${name}: MNOPS_REQUIRE_PARTS names ${id}, and it is absent`] : [];
+  return { name, passed: 0, failed: failures.length, skipped: 1 - failures.length, seconds: 0, failures };
 }
 
 function summary(sections: readonly Section[]): number {
