@@ -102,7 +102,6 @@ export class ServiceHost {
 
   /** Begins a rollout, or goes on with the one in the record. Rejects when it ends in anything but success or a pause. */
   async drive(record: ServiceRecord): Promise<OrchestrationResult> {
-    await this.save(record);
     const { service, rollout } = record;
     if (rollout === undefined) throw coreError('MNOPS_CORE_CONFLICT', `There is no rollout of ${service}.`);
     const controller = new AbortController();
@@ -120,14 +119,6 @@ export class ServiceHost {
       record,
       call,
     );
-    const { id, operation, from, to } = rollout;
-    this.#context.events.emit('rollout:started', {
-      service,
-      rolloutId: id,
-      operation,
-      fromRevision: from,
-      toRevision: to,
-    });
     const done = this.#run(driver, rollout);
     this.#running = { driver, controller, done };
     return await done;
@@ -138,8 +129,11 @@ export class ServiceHost {
     const { clock, events } = this.#context;
     const startedMs = clock.monotonic();
     const strategy = rollout.deployment.strategy?.type ?? 'rolling';
+    const { id: rolloutId, operation, from: fromRevision, to: toRevision } = rollout;
     let result: OrchestrationResult;
     try {
+      await this.save(driver.record);
+      events.emit('rollout:started', { service, rolloutId, operation, fromRevision, toRevision });
       result = await traced(
         'mnops:orchestration:deploy',
         { service, revision: rollout.to, strategy },

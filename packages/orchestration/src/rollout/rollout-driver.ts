@@ -133,7 +133,7 @@ export class RolloutDriver {
     await this.#route({ by: 'instance', revisions: [to] }, true);
     const others = (await this.#observe()).revisions.filter(({ revision }) => revision !== to);
     for (const { revision } of others) await this.#setReplicas(revision, 0);
-    await this.#until('old instances end', (observation) =>
+    await this.#until((observation) =>
       observation.revisions.every(({ revision, instances }) => revision === to || instances.length === 0),
     );
     await this.#converge(to, { replicas, maxSurge: replicas, maxUnavailable: replicas });
@@ -273,6 +273,7 @@ export class RolloutDriver {
       await this.#step('roll-back', async () => {
         if (from === undefined || from === to) {
           await this.#setReplicas(to, from === undefined ? 0 : replicas);
+          if (from === undefined) await this.#until(({ revisions }) => revisions.length === 0);
         } else {
           await this.#backTo(from, replicas);
         }
@@ -293,7 +294,7 @@ export class RolloutDriver {
     const { strategy } = this.#rollout.deployment;
     if (strategy?.type === 'recreate') {
       await this.#setReplicas(this.#rollout.to, 0);
-      await this.#until('new instances end', ({ revisions }) =>
+      await this.#until(({ revisions }) =>
         revisions.every(({ revision, instances }) => revision === from || instances.length === 0),
       );
     }
@@ -385,7 +386,7 @@ export class RolloutDriver {
     return await this.#context.provider.lastLogLines(service, instance, reasonLines, this.#call);
   }
 
-  async #until(_what: string, met: (observation: ServiceObservation) => boolean): Promise<void> {
+  async #until(met: (observation: ServiceObservation) => boolean): Promise<void> {
     while (!met(await this.#observe())) {
       await this.#context.changed(this.#record.service, lookAgainMs, this.#call.signal);
     }

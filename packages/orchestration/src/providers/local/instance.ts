@@ -147,6 +147,8 @@ export class LocalInstance {
       take = undefined;
       const handle = this.#handle;
       if (handle === undefined) continue;
+      // Stopped while it was being started: whoever stops it has found nothing to end.
+      if (this.#stopping.signal.aborted) void this.#end(this.description.config.stopGraceMs ?? 5_000);
       const end = await this.#supervise(handle);
       this.#handle = undefined;
       this.#context.reaper.remove(handle.identity);

@@ -58,6 +58,7 @@ export class LocalSupervisor {
   readonly #services: Map<string, Map<string, RevisionGroup>> = new Map();
   readonly #ports: PortAllocator;
   readonly #closing = new AbortController();
+  #isClosing = false;
   readonly #reaper: Reaper;
   readonly #marker: string;
   readonly #instanceContext: InstanceContext;
@@ -188,6 +189,7 @@ export class LocalSupervisor {
   }
 
   async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
     const instances = [...this.#services.values()].flatMap((groups) =>
       [...groups.values()].flatMap((group) => [...group.instances]),
     );
@@ -219,7 +221,7 @@ export class LocalSupervisor {
   }
 
   async #reconcile(group: RevisionGroup): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+    if (this.#isClosing) return;
     const wanted = [...group.instances].filter((instance) => !instance.isStopping);
     for (let count = wanted.length; count < group.desired; count += 1) {
       const instance = new LocalInstance(this.#instanceContext, group.description, this.#freeName(group));
