@@ -1,4 +1,6 @@
+export type { EnvironmentOptions } from './environment.js';
 export { serviceIdentity } from './identity.js';
+export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './load-config.js';
 export { type ConfigIssue, configError, parseOptions } from './parse-options.js';
 export {
   clockSchema,
