@@ -31,8 +31,28 @@ export function resourceOf(identity: ServiceIdentity): Record<string, string> {
   return { ...identity.attributes, ...resource };
 }
 
-/** Encodes whole entries as lines. */
-export function entryLine(encoder: FieldEncoder, stamp: (ms: number) => string): (entry: NewLogEntry) => string {
+/** Encodes whole entries as lines. A line over the limit keeps the start of its message and no attributes. */
+export function entryLine(
+  encoder: FieldEncoder,
+  stamp: (ms: number) => string,
+  maxLineBytes: number,
+): (entry: NewLogEntry) => string {
+  const encode = wholeLine(encoder, stamp);
+  return (entry) => {
+    const line = encode(entry);
+    if (line.length * 3 <= maxLineBytes || Buffer.byteLength(line) <= maxLineBytes) return line;
+    const message = entry.message.slice(0, Math.floor(maxLineBytes / 8));
+    const attributes = { originalLength: line.length };
+    return encode({
+      ...entry,
+      message,
+      attributes,
+      flags: [...new Set([...(entry.flags ?? []), 'truncated' as const])],
+    });
+  };
+}
+
+function wholeLine(encoder: FieldEncoder, stamp: (ms: number) => string): (entry: NewLogEntry) => string {
   return (entry) => {
     let line = `{"timestamp":"${stamp(entry.timeMs)}"`;
     if (entry.observedMs !== entry.timeMs) line += `,"observedTimestamp":"${stamp(entry.observedMs)}"`;

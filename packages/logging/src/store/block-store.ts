@@ -27,6 +27,8 @@ export interface LineStore extends LogStore {
   sync(): Promise<void>;
   readonly failing: boolean;
   readonly queuedBytes: number;
+  /** When the last line or entry was taken, epoch milliseconds. */
+  readonly lastWriteMs: number | undefined;
   close(): Promise<void>;
 }
 
@@ -52,14 +54,25 @@ export interface BlockStoreOptions {
 /** Written lines are synced after this time at the latest. */
 const syncMs = 200;
 
+function notify(listeners: ReadonlySet<() => void>): void {
+  for (const listener of listeners) listener();
+}
+
 /** Opens the store in a folder, making it when it is not there. */
 export async function openBlockStore(options: BlockStoreOptions): Promise<BlockStore> {
   const { folder, clock, events, encode } = options;
   const listeners = new Set<() => void>();
+  let lastWriteMs: number | undefined;
   const writer = await openStoreWriter({
     ...options,
     syncMs,
-    events: { ...events, arrived: () => listeners.forEach((listener) => listener()) },
+    events: {
+      ...events,
+      arrived: () => {
+        lastWriteMs = clock.now();
+        notify(listeners);
+      },
+    },
   });
   const told = new Set<string>();
   const damaged = (damage: StorageDamage): void => {
@@ -122,6 +135,9 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
     },
     get queuedBytes() {
       return writer.queuedBytes;
+    },
+    get lastWriteMs() {
+      return lastWriteMs;
     },
     append: ({ entries, checkpoint }: LogStoreBatch) => {
       const kept = checkpoint && { ...checkpoint, savedMs: clock.now() };

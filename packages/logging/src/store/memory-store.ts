@@ -72,6 +72,7 @@ export function memoryStore({ clock, maxBytes, encode }: MemoryStoreOptions): Li
     capabilities: { durable: false, followsOthers: false },
     failing: false,
     queuedBytes: 0,
+    lastWriteMs: undefined,
     push(line) {
       turn += line;
       turnLines += 1;

@@ -254,7 +254,6 @@ export class StoreWriter {
     }
     for (let segment = this.#sealing[0]; segment !== undefined; segment = this.#sealing[0]) {
       await this.#sealOne(segment);
-      this.#sealing.shift();
     }
   }
 
@@ -262,7 +261,9 @@ export class StoreWriter {
     const filled = segment.payloads.some((payload) => payload.count > 0);
     if (filled) await writeBlock(blockFile(this.folder, segment.number), runsOf(segment));
     await this.#checkpoints.save(segment.checkpoints.values());
+    // In one step for readers: the block is there, the log is not.
     if (filled) this.#blocks.push(segment.number);
+    this.#sealing.shift();
     await segment.log.close();
     await remove(segment.log.file);
   }
