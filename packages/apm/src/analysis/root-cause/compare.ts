@@ -35,9 +35,11 @@ export function slowerPlaces(normal: Profile, faulty: Profile): Change[] {
     const before = normal.places.get(key);
     const now = timesOf(after);
     const then = before === undefined ? undefined : timesOf(before);
-    const perTrace = sum(now) / faulty.traces - (then === undefined ? 0 : sum(then) / normal.traces);
+    // A place that is new says something only below work that was there before: other requests are no fault.
+    if (then === undefined && (normal.runs.get(after.under ?? '') ?? 0) < minRuns) continue;
+    const longerMs = then === undefined ? mean(now) : increaseOf(then, now);
+    const perTrace = (longerMs * now.length) / faulty.traces;
     if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs)) continue;
-    if (then !== undefined && !isSlower(then, now)) continue;
     changes.push({
       ...after,
       signal: after.kind,
@@ -104,17 +106,18 @@ export function changedCalls(normal: Profile, faulty: Profile): Change[] {
   return changes;
 }
 
-/** Welch's comparison of means, with the longest half percent cut to the rest so that one outlier decides nothing. */
-function isSlower(then: readonly number[], now: readonly number[]): boolean {
-  const cap = Math.max(quantileSorted(then as number[], 0.995), quantileSorted(now as number[], 0.995));
-  const [before, after] = [then, now].map((values) => values.map((value) => Math.min(cap, value))) as [
-    number[],
-    number[],
-  ];
+/**
+ * Milliseconds by which the mean rose, 0 when chance explains it: Welch's comparison, with the longest half percent cut
+ * to the rest so that one outlier decides nothing.
+ */
+function increaseOf(then: number[], now: number[]): number {
+  const cap = Math.max(quantileSorted(then, 0.995), quantileSorted(now, 0.995));
+  const before = then.map((value) => Math.min(cap, value));
+  const after = now.map((value) => Math.min(cap, value));
   const difference = mean(after) - mean(before);
-  if (difference <= 0 || mean(after) < minRatio * mean(before)) return false;
+  if (difference <= 0 || mean(after) < minRatio * mean(before)) return 0;
   const error = Math.sqrt(varianceOf(before) / before.length + varianceOf(after) / after.length);
-  return difference >= certainty * error;
+  return difference >= certainty * error ? difference : 0;
 }
 
 function varianceOf(values: number[]): number {
@@ -130,10 +133,4 @@ function failures(place: Place): number {
   let count = 0;
   for (const sample of place.samples) if (sample.failed) count += 1;
   return count;
-}
-
-function sum(values: readonly number[]): number {
-  let total = 0;
-  for (const value of values) total += value;
-  return total;
 }

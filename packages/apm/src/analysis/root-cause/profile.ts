@@ -19,6 +19,8 @@ export interface Place {
   readonly operation: string;
   /** The caller of an edge. */
   readonly caller: string | undefined;
+  /** The operation above, as `[service, operation]` in JSON; absent for roots. */
+  readonly under: string | undefined;
   readonly samples: Sample[];
 }
 
@@ -47,7 +49,11 @@ interface Node {
   readonly startMs: number;
   readonly endMs: number;
   readonly children: Node[];
+  parent: Node | undefined;
 }
+
+/** Children of one span beyond which they are not compared with each other. */
+const maxSiblings = 200;
 
 /** Takes the traces of a window apart into places, calls and failures. */
 export function profileOf(spans: Iterable<Span>, entry: Entry | undefined): Profile {
@@ -89,6 +95,7 @@ function tracesOf(spans: Iterable<Span>): Iterable<Node[]> {
       startMs,
       endMs: startMs + Number(span.durationNano) / 1e6,
       children: [],
+      parent: undefined,
     };
     const nodes = traces.get(span.traceId);
     if (nodes === undefined) traces.set(span.traceId, [node]);
@@ -100,7 +107,9 @@ function tracesOf(spans: Iterable<Span>): Iterable<Node[]> {
       const { parentSpanId } = node.span;
       const parent = parentSpanId === undefined ? undefined : byId.get(parentSpanId);
       // A span that names itself as parent is nobody's child.
-      if (parent !== undefined && parent !== node) parent.children.push(node);
+      if (parent === undefined || parent === node) continue;
+      parent.children.push(node);
+      node.parent = parent;
     }
   }
   return traces.values();
@@ -111,21 +120,22 @@ function addNode(places: Map<string, Place>, node: Node): void {
   const { span, origin, operation, children } = node;
   const remote = children.find((child) => child.origin.service !== origin.service);
   const failed = span.status.code === 'error' && !children.some((child) => child.span.status.code === 'error');
+  const under = node.parent && JSON.stringify([node.parent.origin.service, node.parent.operation]);
   const common = { traceId: span.traceId, ms: exclusiveMs(node), failed };
   if (span.kind === 'client' && remote !== undefined) {
     const { service, version, instance } = remote.origin;
-    const place = { kind: 'edge-gap' as const, service, operation: remote.operation, caller: origin.service };
+    const place = { kind: 'edge-gap' as const, service, operation: remote.operation, caller: origin.service, under };
     placeOf(places, place).samples.push({ ...common, version, instance });
     return;
   }
   const peer = span.kind === 'client' ? peerOf(span) : undefined;
   if (peer !== undefined) {
     // Nobody answered with a span: the time and the failure belong to whom the caller names.
-    const place = { kind: 'edge-gap' as const, service: peer.name, operation, caller: origin.service };
+    const place = { kind: 'edge-gap' as const, service: peer.name, operation, caller: origin.service, under };
     placeOf(places, place).samples.push({ ...common, version: undefined, instance: undefined });
     return;
   }
-  const place = { kind: 'self-time' as const, service: origin.service, operation, caller: undefined };
+  const place = { kind: 'self-time' as const, service: origin.service, operation, caller: undefined, under };
   placeOf(places, place).samples.push({ ...common, version: origin.version, instance: origin.instance });
 }
 
@@ -148,15 +158,22 @@ function countCalls(calls: Map<string, number>, runs: Map<string, number>, node:
   }
 }
 
-/** Milliseconds of a span outside of the union of its children; children may overlap and outlive it. */
-function exclusiveMs({ startMs, endMs, children }: Node): number {
-  if (children.length === 0) return endMs - startMs;
-  const inOrder = [...children].sort((a, b) => a.startMs - b.startMs);
+/**
+ * Milliseconds of a span outside of the union of its children; children may overlap and outlive it. Calls that run beside
+ * the span explain its time too: in event-driven code the work that waits for a call is often not the call's parent.
+ */
+function exclusiveMs(node: Node): number {
+  const { startMs, endMs, children, parent } = node;
+  const siblings = parent === undefined || parent.children.length > maxSiblings ? [] : parent.children;
+  const beside = siblings.filter((other) => other !== node && other.span.kind === 'client');
+  const others = node.span.kind === 'client' ? [...children] : [...children, ...beside];
+  if (others.length === 0) return endMs - startMs;
+  const inOrder = others.sort((a, b) => a.startMs - b.startMs);
   let covered = 0;
   let reached = startMs;
-  for (const child of inOrder) {
-    const from = Math.max(child.startMs, reached);
-    const to = Math.min(child.endMs, endMs);
+  for (const other of inOrder) {
+    const from = Math.max(other.startMs, reached);
+    const to = Math.min(other.endMs, endMs);
     if (to > from) {
       covered += to - from;
       reached = to;

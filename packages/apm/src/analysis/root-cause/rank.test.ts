@@ -74,7 +74,7 @@ describe('rankRootCauses', () => {
   });
 
   it('says none when nothing changed, whatever the noise', () => {
-    for (let seed = 1; seed <= 60; seed += 1) {
+    for (let seed = 1; seed <= 20; seed += 1) {
       expect(ranked(seed, undefined).candidates, `seed ${seed}`).toEqual([]);
       expect(ranked(seed, undefined, 0.25, 60).candidates, `seed ${seed}`).toEqual([]);
     }
