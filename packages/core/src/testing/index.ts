@@ -7,6 +7,7 @@ export {
   type RemoteOperation,
   remoteFailureCases,
 } from './contract.js';
+export { failingCases } from './failing-cases.js';
 export { type FakeClock, type FakeClockOptions, fakeClock } from './fake-clock.js';
 export {
   type Fault,
@@ -30,5 +31,7 @@ export {
 export { type NotifierLimits, type NotifierSubject, notifierContract } from './notifier-contract.js';
 export { type ObjectStoreLimits, type ObjectStoreSubject, objectStoreContract } from './object-store-contract.js';
 export { type RecoverableSubject, recoverableContract } from './recoverable-contract.js';
+export { type RotatorSubject, rotatorContract } from './rotator-contract.js';
+export { type SecretProviderSubject, secretProviderContract } from './secret-provider-contract.js';
 export { eventually, type TestCall, type TestCallOptions, testCall } from './test-call.js';
 export { type TraceExporterSubject, traceExporterContract } from './trace-exporter-contract.js';

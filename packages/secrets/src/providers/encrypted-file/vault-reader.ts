@@ -81,8 +81,11 @@ export class VaultReader {
       if (log === undefined) return;
       this.#log = log;
     }
+    const replaced = this.#seen !== '' && inodeOf(seen) !== inodeOf(this.#seen);
+    // Also a file without any record may have taken the place.
+    if (replaced) this.#reset();
     try {
-      await this.#follow(this.#log, call);
+      await this.#follow(this.#log, replaced, call);
     } catch (error) {
       // The next look begins anew, with a key that may be there by then.
       await this.#log.close().catch(() => undefined);
@@ -114,9 +117,9 @@ export class VaultReader {
     }
   }
 
-  async #follow(log: RecordLog, call: Call): Promise<void> {
+  async #follow(log: RecordLog, replaced: boolean, call: Call): Promise<void> {
     const changed = new Set<string>();
-    let anew = false;
+    let anew = replaced;
     for await (const record of log.records({ fromOffset: this.#next })) {
       if (this.#next !== undefined && record.offset < this.#next) {
         this.#reset();
@@ -168,6 +171,10 @@ export class VaultReader {
     this.#seen = '';
     this.#lastChangeMs = undefined;
   }
+}
+
+function inodeOf(seen: string): string {
+  return seen.split(':', 1)[0] ?? '';
 }
 
 /** No key, a wrong key and a changed record are different things to somebody who has to act. */

@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -7,8 +8,14 @@ import { ensureFolder } from '@mnops/core/files';
 import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotReader } from '@mnops/core/spi';
 import { VaultFile } from './vault-file.js';
 
-/** Name of the vault inside a snapshot. */
+/** Name of the vault inside a snapshot, and of the note that says what it should be: a file that was cut short looks whole to itself. */
 const snapshotPath = 'secrets.vault';
+const notePath = 'secrets.vault.note';
+
+interface SnapshotNote {
+  readonly size: number;
+  readonly sha256: string;
+}
 
 /** Saves, restores and checks a vault file. What leaves it is as encrypted as the file itself, and needs the same key. */
 export function vaultRecoverable(vault: VaultFile): Recoverable {
@@ -25,53 +32,90 @@ export function vaultRecoverable(vault: VaultFile): Recoverable {
         return { handle: opened, size: log.sizeBytes, lastChangeMs: vault.lastChangeMs, position: vault.position };
       });
       try {
-        const body = createReadStream('', { fd: handle, start: 0, end: size - 1, autoClose: false });
-        await sink.addStream({ path: snapshotPath, size, mode: 0o600 }, body);
+        const hash = createHash('sha256');
+        const stream = createReadStream('', { fd: handle, start: 0, end: size - 1, autoClose: false });
+        await sink.addStream({ path: snapshotPath, size, mode: 0o600 }, hashed(stream, hash, call));
+        const note: SnapshotNote = { size, sha256: hash.digest('hex') };
+        await sink.addStream({ path: notePath, mode: 0o600 }, one(Buffer.from(JSON.stringify(note))));
       } finally {
         await handle.close();
       }
       return summary;
     },
     async restore(from, to, call) {
-      if (!('folder' in to)) return await restoreInPlace(vault, from, call);
-      await ensureFolder(to.folder);
-      const file = join(to.folder, snapshotPath);
-      const bytes = await writeSnapshot(from, `${file}.restoring`, call);
-      await assertWhole(vault, `${file}.restoring`, call);
-      await putInPlace(`${file}.restoring`, file);
+      if (!('folder' in to)) {
+        const bytes = await bringBack(vault, from, vault.file, call, (place) => vault.takeOver(call, place));
+        return { files: 1, bytes };
+      }
+      const bytes = await bringBack(vault, from, join(to.folder, snapshotPath), call, (place) => place());
       return { files: 1, bytes };
     },
     verify: (at, call) => verifyAt(vault, at, call),
   };
 }
 
-async function restoreInPlace(
+/** Writes the snapshot beside its place, opens every value of it, and only then lets it take the place. */
+async function bringBack(
   vault: VaultFile,
   from: SnapshotReader,
+  file: string,
   call: Call,
-): Promise<{ readonly files: number; readonly bytes: number }> {
-  await ensureFolder(dirname(vault.file));
-  const temporary = `${vault.file}.restoring`;
-  const bytes = await writeSnapshot(from, temporary, call);
-  await assertWhole(vault, temporary, call);
-  await vault.takeOver(call, () => putInPlace(temporary, vault.file));
-  return { files: 1, bytes };
+  take: (place: () => Promise<void>) => Promise<void>,
+): Promise<number> {
+  call.signal.throwIfAborted();
+  const note = await readNote(from);
+  await ensureFolder(dirname(file));
+  const temporary = `${file}.restoring`;
+  try {
+    await rm(temporary, { force: true });
+    const hash = createHash('sha256');
+    const target = createWriteStream(temporary, { mode: 0o600, flags: 'wx' });
+    await pipeline(hashed(from.read(snapshotPath), hash, call), target);
+    const { size } = await stat(temporary);
+    if (size !== note.size || hash.digest('hex') !== note.sha256)
+      throw damagedSnapshot('it is not as it was written', []);
+    await assertWhole(vault, temporary, call);
+    await take(() => putInPlace(temporary, file));
+    return size;
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }
 
-async function writeSnapshot(from: SnapshotReader, file: string, call: Call): Promise<number> {
-  await rm(file, { force: true });
-  await pipeline(from.read(snapshotPath), createWriteStream(file, { mode: 0o600, flags: 'wx' }), {
-    signal: call.signal,
-  });
-  return (await stat(file)).size;
+async function* hashed(body: AsyncIterable<Uint8Array>, hash: Hash, call: Call): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of body) {
+    call.signal.throwIfAborted();
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
+}
+
+async function readNote(from: SnapshotReader): Promise<SnapshotNote> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of from.read(notePath)) chunks.push(chunk);
+  try {
+    const note = JSON.parse(Buffer.concat(chunks).toString('utf8')) as SnapshotNote;
+    if (typeof note.size === 'number' && typeof note.sha256 === 'string') return note;
+  } catch {
+    // Falls through: a note that cannot be read is a damaged snapshot.
+  }
+  throw damagedSnapshot('its note cannot be read', []);
 }
 
 /** A restore brings everything back or nothing: a copy that is damaged never takes a place. */
 async function assertWhole(vault: VaultFile, file: string, call: Call): Promise<void> {
   const findings = await inspect(vault, file, call);
   if (findings.length === 0) return;
-  await rm(file, { force: true });
-  throw coreError('MNOPS_CORE_INTEGRITY', `The snapshot of the vault is damaged: ${findings[0]?.message}`, {
+  throw damagedSnapshot(findings[0]?.message ?? 'a record is lost', findings);
+}
+
+function damagedSnapshot(why: string, findings: readonly RecoveryFinding[]): Error {
+  return coreError('MNOPS_CORE_INTEGRITY', `The snapshot of the vault is damaged: ${why}`, {
     operation: 'restore',
     details: { findings },
   });
