@@ -1,0 +1,133 @@
+import type { Span } from '@mnops/apm';
+import type { ReportData, SpanRow } from '../../report/report-data.js';
+import type { Observer } from '../observer.js';
+import type { Shop } from '../shop.js';
+import type { StepContext } from '../step.js';
+import { pause, until } from '../wait.js';
+import type { Release } from './release.js';
+
+/** Finds what is unusual and who is to blame, from the traces alone. */
+export async function nameTheCause(
+  shop: Shop,
+  observer: Observer,
+  release: Release,
+  { expect, say }: StepContext,
+): Promise<ReportData['rootCause']> {
+  const found = (): Observer['anomalies'] =>
+    observer.anomalies.filter(({ foundAtMs }) => foundAtMs >= release.startedMs);
+  await until(() => found().length > 0, 8_000);
+  const catalog = found().find(({ anomaly }) => anomaly.service === 'catalog') ?? found()[0];
+  expect(
+    'an anomaly was found',
+    catalog !== undefined,
+    catalog === undefined
+      ? 'none'
+      : `${catalog.anomaly.signal} of ${catalog.anomaly.service} ${catalog.anomaly.operation}: ${catalog.anomaly.observed.toPrecision(3)} instead of ${catalog.anomaly.expected.value.toPrecision(3)}, ${((catalog.foundAtMs - release.startedMs) / 1_000).toFixed(1)} s after the release began`,
+  );
+  const report = await shop.apm.findRootCause({
+    at: catalog?.anomaly.openedAt ?? new Date(release.startedMs),
+    faulty: { from: catalog?.anomaly.openedAt ?? new Date(release.startedMs), to: new Date(release.endedMs) },
+  });
+  const [first, ...others] = report.candidates;
+  const title =
+    first === undefined ? 'none' : [first.service, first.version].filter((part) => part !== undefined).join(' ');
+  expect(
+    'the root cause is the new version of the catalog',
+    first?.service === 'catalog' && first.version === '2.0.0',
+    title,
+  );
+  for (const { text } of first?.evidence ?? []) say(text);
+  expect('with evidence', (first?.evidence.length ?? 0) > 0, first?.evidence[0]?.text ?? 'none');
+  if (first === undefined) return undefined;
+  return {
+    title,
+    evidence: first.evidence.map(({ text }) => text),
+    others: others.map(
+      ({ service, version, score }) => `${service}${version === undefined ? '' : ` ${version}`} (${score.toFixed(2)})`,
+    ),
+  };
+}
+
+/** A good release must raise nothing: the judgement of silence. */
+export async function expectSilence(
+  shop: Shop,
+  observer: Observer,
+  { startedMs }: Release,
+  { expect }: StepContext,
+): Promise<void> {
+  // What began in the last moments of the release would be found within this time.
+  await pause(6_000);
+  const anomalies = observer.anomalies.filter(({ foundAtMs }) => foundAtMs >= startedMs);
+  const described = anomalies
+    .map(({ anomaly }) => `${anomaly.signal} of ${anomaly.service} ${anomaly.operation}`)
+    .join(', ');
+  expect('no anomaly was found', anomalies.length === 0, anomalies.length === 0 ? '0' : described);
+  const alerts = observer.alertsFired(startedMs);
+  expect(
+    'no alert fired',
+    alerts.length === 0,
+    alerts.length === 0 ? '0' : alerts.map(({ summary }) => summary).join(', '),
+  );
+  expect(
+    'nothing crashed',
+    observer.crashes.length === 0,
+    observer.crashes.length === 0 ? '0' : observer.crashes.join(', '),
+  );
+  expect('the metrics agree', shop.monitoring.status === 'ready', shop.monitoring.status);
+}
+
+/** Follows one failing request from its log line to its trace. */
+export async function followRequest(
+  shop: Shop,
+  { startedMs }: Release,
+  { expect, say }: StepContext,
+): Promise<ReportData['trace']> {
+  const search = () =>
+    shop.logs.search({ from: new Date(startedMs), level: 'error', where: { service: 'catalog' }, limit: 20 });
+  await until(async () => (await search()).entries.length > 0, 10_000, 200);
+  const { entries } = await search();
+  expect(
+    'the failure stands in the logs',
+    entries.length > 0,
+    entries.length === 0 ? 'no line' : `${entries.length}${entries.length === 20 ? ' or more' : ''} lines`,
+  );
+  for (const entry of entries) {
+    if (entry.traceId === undefined) continue;
+    const { traceId } = entry;
+    await until(async () => (await shop.apm.getTrace(traceId))?.complete === true, 4_000, 100);
+    const trace = await shop.apm.getTrace(traceId);
+    if (trace === undefined || !trace.complete) continue;
+    say(`${entry.message} (trace ${traceId})`);
+    const services = trace.services.join(', ');
+    expect(
+      'its trace shows the way through all services',
+      ['gateway', 'catalog', 'orders'].every((name) => trace.services.includes(name)),
+      services,
+    );
+    const failing = trace.spans
+      .filter(({ status }) => status.code === 'error')
+      .map((span) => String(span.resource['service.version']));
+    expect('it failed in version 2.0.0', failing.includes('2.0.0'), `${failing.length} failing spans`);
+    return { traceId, logLine: `${entry.level} ${entry.message}`, spans: waterfallRows(trace.spans) };
+  }
+  expect('one of them leads to a whole trace', false, 'none does');
+  return undefined;
+}
+
+function waterfallRows(spans: readonly Span[]): SpanRow[] {
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
+  const start = spans[0]?.startTimeUnixNano ?? 0n;
+  const depthOf = (span: Span): number => {
+    const parent = span.parentSpanId === undefined ? undefined : byId.get(span.parentSpanId);
+    return parent === undefined ? 0 : depthOf(parent) + 1;
+  };
+  return spans.map((span) => ({
+    name: span.name,
+    service: String(span.resource['service.name'] ?? ''),
+    version: String(span.resource['service.version'] ?? ''),
+    depth: depthOf(span),
+    startMs: Number(span.startTimeUnixNano - start) / 1e6,
+    durationMs: Number(span.durationNano) / 1e6,
+    error: span.status.code === 'error',
+  }));
+}

@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { callOf } from '@mnops/core';
+import type { HealthSource } from '@mnops/core/spi';
+import type { BackupResult, RecoveryOutcome, RecoveryPlan } from '@mnops/dr';
+import { ContainerOrchestrationManager, local } from '@mnops/orchestration';
+import type { RecoveryFigures } from '../../report/report-data.js';
+import { tryCredential } from '../credential-rotator.js';
+import type { Observer } from '../observer.js';
+import { ordersService } from '../services.js';
+import { credentialPath, type Shop } from '../shop.js';
+import type { StepContext } from '../step.js';
+import { pause, until } from '../wait.js';
+
+/** Backs up the data of orders, the vault and the logs into one recovery point. */
+export async function backUp(shop: Shop, observer: Observer, { expect, say }: StepContext): Promise<BackupResult> {
+  await shop.logs.flush();
+  const result = await shop.recovery.backup({ tags: ['shop'] });
+  observer.mark('change', 'backup');
+  for (const { id, files, bytes } of result.sources) say(`${id}: ${files} files, ${bytes} bytes`);
+  expect(
+    'orders, vault and logs are in one recovery point',
+    result.state === 'committed' && result.sources.length === 3,
+    `${result.bytes} bytes in ${result.durationMs.toFixed(0)} ms`,
+  );
+  const check = await shop.recovery.validate({ depth: 'full' });
+  expect(
+    'every byte of the repository was read again and is whole',
+    check.findings.length === 0,
+    `${check.durationMs.toFixed(0)} ms`,
+  );
+  return result;
+}
+
+/** Restores into a folder apart, starts an orders service on it, and ends it again. */
+export async function drill(shop: Shop, observer: Observer, { expect }: StepContext): Promise<RecoveryFigures> {
+  const outcome = await shop.recovery.drill(recoveryPlan(shop), { lastWriteAt: await lastOrderAt(shop) });
+  observer.mark('good', 'drill passed');
+  expect('the drill passed in isolation', outcome.verdict === 'passed', outcome.verdict);
+  return judged('Drill, into a folder apart', outcome, expect);
+}
+
+/** Destroys the data of orders, and brings it back. */
+export async function destroyAndRecover(
+  shop: Shop,
+  observer: Observer,
+  backup: BackupResult,
+  { expect, say }: StepContext,
+): Promise<RecoveryFigures> {
+  const { load, monitoring, recovery } = shop;
+  await announce(shop, 'Maintenance: orders is being recovered');
+  observer.mark('maintenance', 'orders data destroyed');
+  const lastWriteAt = await lastOrderAt(shop);
+  const outageStartedAt = new Date();
+  await rm(shop.folder.orders, { recursive: true });
+  const down = await until(async () => !(await answers(shop)), 10_000);
+  expect('the shop is down for real', down, `${Date.now() - outageStartedAt.getTime()} ms after the data was gone`);
+  say('stop, restore, start, first good answer');
+  let exact = { files: 0, wrong: [] as string[] };
+  const plan = recoveryPlan(shop);
+  const start = async (): Promise<void> => {
+    exact = await compareWithBackup(shop.folder.orders, backup);
+    await plan.start?.({} as never);
+  };
+  const outcome = await recovery.recover({ ...plan, start }, { outageStartedAt, lastWriteAt });
+  observer.mark('good', 'orders recovered');
+  expect(
+    'every file is byte-exact against the hashes of the backup',
+    exact.files > 0 && exact.wrong.length === 0,
+    `${exact.files} files, ${exact.wrong.length} different`,
+  );
+  expect('the service answers again', outcome.verdict === 'passed', outcome.verdict);
+  const figures = judged('Recovery of destroyed data, in place', outcome, expect);
+  const fromMs = Date.now();
+  await pause(3_000);
+  await load.reportedUntil(Date.now());
+  const after = load.summary(fromMs + 500);
+  expect(
+    'clients are served as before',
+    after.serverErrors + after.dropped === 0 && after.ok > 0,
+    `${after.ratePerSecond.toFixed(0)}/s, ${after.serverErrors + after.dropped} failures`,
+  );
+  const firstGood = load.figures.find(
+    ({ atMs, ok, serverErrors }) => atMs > outageStartedAt.getTime() + 1_000 && ok > 0 && serverErrors === 0,
+  )?.atMs;
+  const outside = (firstGood ?? Number.NaN) - outageStartedAt.getTime();
+  expect(
+    'the load saw the same outage from outside',
+    Math.abs(outside - figures.rtoMs) < 2_000,
+    `${outside} ms until the first quarter second without a failure`,
+  );
+  await announce(shop, 'Maintenance over');
+  await until(() => monitoring.alerts().length === 0, 10_000);
+  return figures;
+}
+
+/** One plan for the drill and for the day it is needed. */
+function recoveryPlan(shop: Shop): RecoveryPlan {
+  const { orchestration } = shop;
+  let drillUrl: string | undefined;
+  return {
+    name: 'orders',
+    restore: { sources: ['orders'] },
+    stop: () => orchestration.scale('orders', 0),
+    start: () => orchestration.scale('orders', 1),
+    ready: healthOf(() => answers(shop)),
+    drill: {
+      start: async ({ folders }) => {
+        const apart = new ContainerOrchestrationManager({ app: 'drill', provider: local() });
+        await apart.start();
+        await apart.deploy(ordersService(shop.setting, folders['orders']));
+        drillUrl = (await apart.inspect('orders'))?.address?.url;
+        return () => apart.stop();
+      },
+      ready: () =>
+        healthOf(async () => {
+          const credential = await shop.secrets.getOrThrow(credentialPath);
+          return drillUrl !== undefined && (await tryCredential(drillUrl, credential.reveal())) === 200;
+        }),
+    },
+  };
+}
+function healthOf(good: () => Promise<boolean>): HealthSource {
+  return {
+    specVersion: 1,
+    kind: 'health-source',
+    id: 'shop-answers',
+    check: async () => ({
+      status: (await good().catch(() => false)) ? 'healthy' : 'unhealthy',
+      reasons: [],
+      atMs: Date.now(),
+    }),
+  };
+}
+
+/** Whether a client gets a product and can place an order. */
+async function answers(shop: Shop): Promise<boolean> {
+  const gateway = await shop.url('gateway');
+  try {
+    const product = await fetch(`${gateway}/products/sku-1`, { signal: AbortSignal.timeout(1_000) });
+    await product.arrayBuffer();
+    const order = await fetch(`${gateway}/orders`, {
+      method: 'POST',
+      body: JSON.stringify({ sku: 'sku-1', quantity: 1 }),
+      headers: { 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(1_000),
+    });
+    await order.arrayBuffer();
+    return product.status === 200 && order.status === 201;
+  } catch {
+    return false;
+  }
+}
+
+/** When the last acknowledged order was written. */
+async function lastOrderAt(shop: Shop): Promise<Date> {
+  const lines = (await readFile(join(shop.folder.orders, 'orders.jsonl'), 'utf8')).trim().split('\n');
+  const last = lines.at(-1);
+  if (last === undefined || last === '') return new Date();
+  return new Date((JSON.parse(last) as { at: string }).at);
+}
+
+async function compareWithBackup(folder: string, backup: BackupResult): Promise<{ files: number; wrong: string[] }> {
+  const expected = new Map(
+    backup.files
+      .filter(({ path }) => path.startsWith('orders/'))
+      .map(({ path, sha256 }) => [path.slice('orders/'.length), sha256]),
+  );
+  const wrong: string[] = [];
+  const present = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  for (const entry of present) {
+    const path = relative(folder, join(entry.parentPath, entry.name));
+    const hash = createHash('sha256')
+      .update(await readFile(join(folder, path)))
+      .digest('hex');
+    if (expected.get(path) !== hash) wrong.push(path);
+    expected.delete(path);
+  }
+  return { files: present.length, wrong: [...wrong, ...expected.keys()] };
+}
+
+function judged(title: string, outcome: RecoveryOutcome, expect: StepContext['expect']): RecoveryFigures {
+  const { rtoMs = Number.POSITIVE_INFINITY, rpoMs = Number.POSITIVE_INFINITY, objective } = outcome;
+  const targetRtoMs = objective.rtoMs ?? 0;
+  const targetRpoMs = objective.rpoMs ?? 0;
+  expect(
+    'RTO and RPO were measured and meet tier 1',
+    outcome.objectiveMet === true,
+    `RTO ${(rtoMs / 1_000).toFixed(2)} s of ${targetRtoMs / 60_000} min, RPO ${(rpoMs / 1_000).toFixed(2)} s of ${targetRpoMs / 60_000} min`,
+  );
+  const phases = outcome.phases.map(({ phase, durationMs }) => ({ name: phase, durationMs }));
+  return { title, rtoMs, rpoMs, targetRtoMs, targetRpoMs, phases };
+}
+
+async function announce({ monitoring }: Shop, title: string): Promise<void> {
+  const call = callOf({ timeoutMs: 1_000 });
+  const startedAtMs = Date.now();
+  await monitoring.notifier.send(
+    { key: 'maintenance', status: 'info', severity: 'info', title, text: '', labels: {}, links: [], startedAtMs },
+    call,
+  );
+  call.end();
+}
