@@ -1,5 +1,5 @@
 import { withCall } from '@mnops/core';
-import { type EventHub, eventHub, Lifecycle, type StopOptions } from '@mnops/core/lifecycle';
+import { type EventHub, eventHub, Lifecycle, processHooks, type StopOptions } from '@mnops/core/lifecycle';
 import { traced } from '@mnops/core/operations';
 import type { Call, CallOptions, HealthReport, HealthSource, HostStatus, MetricSource, Span } from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
@@ -49,6 +49,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #notices: AnomalyNotices;
   readonly #ingested = { accepted: 0, rejected: 0 };
   #timer: { cancel(): void } | undefined;
+  #removeHook: (() => void) | undefined;
   /** Answers `http_server_request_duration_seconds` from server spans, of this process and of ingested ones. */
   readonly metricSource: MetricSource;
   /** Judges the traced services by their open anomalies. */
@@ -297,6 +298,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     await this.#tracing.start();
     await this.#deliveries.open(call);
     if (this.#analysis !== undefined) this.#schedule(this.#analysis);
+    if (!this.#config.processHooks) return;
+    this.#removeHook = processHooks().register({
+      name: 'apm',
+      graceMs: defaultGraceMs,
+      flush: async () => {
+        await this.flush({ timeoutMs: defaultGraceMs });
+      },
+    });
   }
 
   #schedule(analysis: AnalysisEngine): void {
@@ -310,6 +319,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#timer?.cancel();
+    this.#removeHook?.();
     this.#tracing.stop();
     await this.#deliveries.close();
     await this.#notices.settled();

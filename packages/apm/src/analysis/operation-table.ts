@@ -107,7 +107,7 @@ export class OperationTable {
       before !== undefined &&
       Math.abs(wallMs - before.wallMs - (monotonicMs - before.monotonicMs)) > Math.max(2 * bucketMs, 1_000);
     for (const operation of this.#all) {
-      if (jumped || due - operation.nextIndex > maxBacklog) operation.skipTo(due);
+      if (jumped || due - operation.nextIndex > maxBacklog) operation.skipTo(Math.floor(wallMs / bucketMs) + 1);
       while (operation.nextIndex < due) {
         const index = operation.nextIndex;
         judge(operation, index, operation.close(index));
