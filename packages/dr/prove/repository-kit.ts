@@ -32,7 +32,8 @@ export function discard(folder: string): void {
 /** Repeatable bytes without a pattern. */
 export function noise(length: number, seed: string): Buffer {
   const parts: Buffer[] = [];
-  for (let index = 0; index * 64 < length; index++) parts.push(createHash('sha512').update(`${seed} ${index}`).digest());
+  for (let index = 0; index * 64 < length; index++)
+    parts.push(createHash('sha512').update(`${seed} ${index}`).digest());
   return Buffer.concat(parts).subarray(0, length);
 }
 

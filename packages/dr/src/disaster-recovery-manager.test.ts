@@ -8,7 +8,9 @@ import { DisasterRecoveryManager, files } from './index.js';
 let folder = '';
 const managers: DisasterRecoveryManager[] = [];
 
-function manager(options: Partial<ConstructorParameters<typeof DisasterRecoveryManager>[0]> = {}): DisasterRecoveryManager {
+function manager(
+  options: Partial<ConstructorParameters<typeof DisasterRecoveryManager>[0]> = {},
+): DisasterRecoveryManager {
   const made = new DisasterRecoveryManager({
     service: 'test',
     key: passphrase,
@@ -108,9 +110,9 @@ describe('backup and restore', () => {
     await expect(dr.restore({ target: { folder: join(folder, 'x') }, sources: ['nope'] })).rejects.toMatchObject({
       code: 'MNOPS_DR_POINT_NOT_FOUND',
     });
-    await expect(dr.restore({ target: { folder: join(folder, 'x') }, point: { id: 'abcdef0123' } })).rejects.toMatchObject(
-      { code: 'MNOPS_DR_POINT_NOT_FOUND' },
-    );
+    await expect(
+      dr.restore({ target: { folder: join(folder, 'x') }, point: { id: 'abcdef0123' } }),
+    ).rejects.toMatchObject({ code: 'MNOPS_DR_POINT_NOT_FOUND' });
     await expect(dr.backup({ sources: ['nope'] })).rejects.toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID' });
   });
 
@@ -121,7 +123,10 @@ describe('backup and restore', () => {
     expect(failure).toMatchObject({ code: 'MNOPS_DR_BACKUP_INCOMPLETE' });
     expect((failure as { details: { result: unknown } }).details.result).toMatchObject({
       state: 'discarded',
-      sources: [{ id: 'data', state: 'complete' }, { id: 'missing', state: 'failed' }],
+      sources: [
+        { id: 'data', state: 'complete' },
+        { id: 'missing', state: 'failed' },
+      ],
     });
     const points = [];
     for await (const point of dr.recoveryPoints()) points.push(point);

@@ -11,8 +11,6 @@ export interface KnownPack {
   id: string;
   /** Whether the file is there. Blobs of a missing pack count as not stored. */
   present: boolean;
-  /** Whether its bytes were found damaged: blobs are still read from it, but not counted on for new backups. */
-  damaged?: boolean | undefined;
 }
 
 /** Everything that the index files and, where those are silent, the packs themselves say. */

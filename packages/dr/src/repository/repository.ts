@@ -131,10 +131,7 @@ export class Repository {
 
   /** The index, read when it is first needed. */
   get index(): LoadedIndex {
-    if (this.#index === undefined) {
-      this.#index = loadIndex(this.folder, this.envelope, (id) => this.readJson('index', id));
-      for (const pack of this.#index.packs) if (this.#damagedPacks.has(pack.id)) pack.damaged = true;
-    }
+    this.#index ??= loadIndex(this.folder, this.envelope, (id) => this.readJson('index', id));
     return this.#index;
   }
 
@@ -145,13 +142,12 @@ export class Repository {
   /** Whether new backups may count on the blobs of a pack. */
   isSound(pack: number): boolean {
     const known = this.index.packs[pack];
-    return known?.present === true && known.damaged !== true;
+    return known?.present === true && (this.#damagedPacks.size === 0 || !this.#damagedPacks.has(known.id));
   }
 
   /** From now on new backups store anew what only this pack holds. */
   distrust(packId: string): void {
     this.#damagedPacks.add(packId);
-    for (const pack of this.index.packs) if (pack.id === packId) pack.damaged = true;
   }
 
   /** Takes notice of what other programs added or removed. Cheap when nothing changed. */
@@ -162,7 +158,8 @@ export class Repository {
     const present = new Set(this.folder.list('data'));
     const known = packs.filter((pack) => pack.present);
     const same = now.length === files.size && now.every((id) => files.has(id)) && unlisted.length === 0;
-    if (!same || present.size !== known.length || known.some((pack) => !present.has(pack.id))) this.#index = undefined;
+    if (same && present.size === known.length && known.every((pack) => present.has(pack.id))) return;
+    this.#index = loadIndex(this.folder, this.envelope, (id) => this.readJson('index', id));
   }
 
   /** Seals a value into a file of its kind and returns its id. */
