@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemFiles } from './file-calls.js';
+import { openFileRecordLog } from './file-record-log.js';
 import { recordHeaderBytes, recordsAt } from './record-format.js';
-import { openRecordLog, type RecordLog } from './record-log.js';
+import { openRecordLog, type RecordLog, type RecordLogOptions } from './record-log.js';
 
 const kind = { magic: 'MNTESTLG', version: 3 } as const;
 const text = (value: string): Buffer => Buffer.from(value);
@@ -26,7 +28,7 @@ async function read(log: RecordLog, fromOffset?: number): Promise<string[]> {
 }
 
 async function sample(payloads: readonly string[]): Promise<Buffer> {
-  const log = await openRecordLog({ file, ...kind });
+  const log = await openFast({ file, ...kind });
   for (const payload of payloads) await log.append(text(payload));
   await log.close();
   return readFile(file);
@@ -162,8 +164,12 @@ describe('openRecordLog', () => {
   });
 });
 
+/** Without waiting for the disk: these tests open a file thousands of times. */
+const openFast = (options: RecordLogOptions): Promise<RecordLog> =>
+  openFileRecordLog(options, { ...systemFiles, sync: async () => undefined });
+
 async function openAndRead(readOnly = false): Promise<{ records: string[]; damage: number; lost: number }> {
-  const log = await openRecordLog({ file, ...kind, readOnly });
+  const log = await openFast({ file, ...kind, readOnly });
   try {
     const records = await read(log);
     return { records, damage: log.damage.length, lost: log.damage.reduce((sum, one) => sum + one.records, 0) };
@@ -209,12 +215,12 @@ describe('a damaged log', () => {
     for (let length = 0; length < whole.length; length++) {
       await writeFile(file, whole.subarray(0, length));
       if (length < 64) {
-        await expect(openRecordLog({ file, ...kind })).rejects.toMatchObject({ code: 'MNOPS_CORE_STORAGE_UNREADABLE' });
+        await expect(openFast({ file, ...kind })).rejects.toMatchObject({ code: 'MNOPS_CORE_STORAGE_UNREADABLE' });
         continue;
       }
       const kept = all.filter((_, number) => (ends[number] as number) <= length);
       expect((await openAndRead(true)).records).toEqual(kept);
-      const log = await openRecordLog({ file, ...kind });
+      const log = await openFast({ file, ...kind });
       const cutInside = length !== recordsAt && !ends.includes(length);
       expect(log.damage.length > 0, `length ${length}`).toBe(cutInside);
       await log.append(text('more'));
@@ -231,7 +237,7 @@ describe('a damaged log', () => {
     expect(await openAndRead()).toMatchObject({ records: [all[0], all[3], all[4]], damage: 1, lost: 2 });
     whole.fill(0xff, ends[3] as number);
     await writeFile(file, whole);
-    const log = await openRecordLog({ file, ...kind });
+    const log = await openFast({ file, ...kind });
     expect(log.damage.map((one) => one.records)).toEqual([2, 1]);
     await log.append(text('new'));
     expect((await read(log)).at(-1)).toBe('5:new');
@@ -242,7 +248,7 @@ describe('a damaged log', () => {
   it('cuts off the zeros that a power cut leaves at the end', async () => {
     const whole = await sample(payloads);
     await writeFile(file, Buffer.concat([whole, Buffer.alloc(5_000)]));
-    const log = await openRecordLog({ file, ...kind });
+    const log = await openFast({ file, ...kind });
     expect(log.damage.map((one) => one.records)).toEqual([0]);
     await log.append(text('more'));
     await log.close();
@@ -257,7 +263,7 @@ describe('a damaged log', () => {
     expect(await openAndRead()).toMatchObject({ damage: 0 });
     whole[520] = 0;
     await writeFile(file, whole);
-    await expect(openRecordLog({ file, ...kind })).rejects.toThrow(/both copies/);
+    await expect(openFast({ file, ...kind })).rejects.toThrow(/both copies/);
   });
 
   it('reads every record outside a random damaged region', async () => {
