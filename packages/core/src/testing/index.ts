@@ -19,8 +19,9 @@ export {
   type ScriptedReply,
 } from './fault-server.js';
 export { type HealthSourceSubject, healthSourceContract } from './health-source-contract.js';
+export { type KeyWrapperSubject, keyWrapperContract } from './key-wrapper-contract.js';
 export { type LeaseLimits, type LeaseSubject, leaseContract } from './lease-contract.js';
-export { type LogSourceSubject, logSourceContract } from './log-source-contract.js';
+export { type LogSourceLimits, type LogSourceSubject, logSourceContract } from './log-source-contract.js';
 export { type MemorySnapshot, memorySnapshot } from './memory-snapshot.js';
 export {
   type MetricFeed,

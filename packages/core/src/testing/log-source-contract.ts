@@ -11,11 +11,22 @@ export interface LogSourceSubject extends ContractSubject<LogSource> {
   write(lines: readonly string[]): void | Promise<void>;
 }
 
-/** Milliseconds that a line may take to come out of a source. */
-const patienceMs = 10_000;
+/** What a source cannot do better. */
+export interface LogSourceLimits {
+  /** Milliseconds that a line may take to come out, and that an abort may take. Default 10_000. */
+  readonly patienceMs?: number | undefined;
+}
 
 /** Holds a `LogSource` to its interface: every line once and in order, resumed from a checkpoint, ended by an abort. */
-export function logSourceContract(runner: ContractRunner, name: string, create: () => Promise<LogSourceSubject>): void {
+export function logSourceContract(
+  runner: ContractRunner,
+  name: string,
+  create: () => Promise<LogSourceSubject>,
+  limits: LogSourceLimits = {},
+): void {
+  const { patienceMs = 10_000 } = limits;
+  const startReading = (provider: LogSource, checkpoint?: JsonValue): Reading =>
+    begin(provider, checkpoint, patienceMs);
   runner.describe(`log source contract: ${name}`, () => {
     const test = casesOf(runner, create);
     identityCases<LogSource>(test, 'log-source');
@@ -109,7 +120,7 @@ interface Reading {
   stop(): Promise<void>;
 }
 
-function startReading(provider: LogSource, checkpoint?: JsonValue): Reading {
+function begin(provider: LogSource, checkpoint: JsonValue | undefined, patienceMs: number): Reading {
   const batches: LogBatch[] = [];
   const call: TestCall = testCall();
   const reason = new Error('reading ends');
@@ -137,7 +148,10 @@ function startReading(provider: LogSource, checkpoint?: JsonValue): Reading {
     },
     stop: async () => {
       call.abort(reason);
-      const ended = await Promise.race([running.then(() => 'ended'), delay(5_000, 'still reading', { ref: false })]);
+      const ended = await Promise.race([
+        running.then(() => 'ended'),
+        delay(patienceMs, 'still reading', { ref: false }),
+      ]);
       assert.equal(ended, 'ended', 'an abort ends the source');
       if (failed !== undefined) throw failed;
     },

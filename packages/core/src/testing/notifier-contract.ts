@@ -88,14 +88,15 @@ export function notifierContract(
     });
 
     test('takes any key, and none leads elsewhere', async ({ provider, faults }) => {
-      for (const key of awkwardKeys) {
+      for (const key of ['plain', ...awkwardKeys]) {
         const problem = await provider.send({ ...example, key }, testCall()).catch((error: unknown) => error);
         // A channel may refuse a key that it cannot carry, with an error of its own.
         assert.ok(problem === undefined || MnopsError.is(problem), `key ${JSON.stringify(key)}: ${String(problem)}`);
       }
-      for (const { url } of faults?.requests ?? []) {
-        const segments = url.split('?')[0]?.split('/').map(safelyDecoded) ?? [];
-        assert.ok(!segments.some((segment) => segment === '.' || segment === '..'), `dot segment in ${url}`);
+      const paths = (faults?.requests ?? []).map(({ url }) => url.split('?')[0]?.split('/').map(safelyDecoded) ?? []);
+      for (const path of paths) {
+        assert.ok(!path.some((segment) => segment === '.' || segment === '..'), `dot segment in ${path.join('/')}`);
+        assert.equal(path.length, paths[0]?.length, `a key changed the place of the request: ${path.join('/')}`);
       }
     });
 
