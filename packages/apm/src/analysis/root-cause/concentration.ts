@@ -1,6 +1,6 @@
 import { mean } from 'simple-statistics';
 import type { Change } from './compare.js';
-import type { Sample } from './profile.js';
+import type { Profile, Sample } from './profile.js';
 
 /** Share of the harm that one version or instance must bear to be named. */
 const minShare = 0.7;
@@ -14,18 +14,29 @@ export interface Concentration {
 }
 
 /** Finds out whether changes of one service come from one of its versions, and from one of its instances. */
-export function concentrationOf(changes: readonly Change[]): Concentration {
-  const version = bearer(changes, 'version');
-  const instance = bearer(changes, 'instance');
+export function concentrationOf(changes: readonly Change[], normal: Profile, faulty: Profile): Concentration {
+  const version = bearer(changes, 'version', normal, faulty);
+  const instance = bearer(changes, 'instance', normal, faulty);
   return { ...(version === undefined ? {} : { version }), ...(instance === undefined ? {} : { instance }) };
 }
 
-function bearer(changes: readonly Change[], key: 'version' | 'instance'): string | undefined {
+function bearer(
+  changes: readonly Change[],
+  key: 'version' | 'instance',
+  normalProfile: Profile,
+  faultyProfile: Profile,
+): string | undefined {
   const harm = new Map<string, number>();
   const calls = new Map<string, number>();
   const before = new Set<string>();
-  for (const { signal, normal, faulty } of changes) {
+  for (const { signal, service, normal, faulty } of changes) {
     if (faulty === undefined) continue;
+    if (normal === undefined) {
+      // Work that is new is compared with all that the service did: the versions without it had none of the harm.
+      for (const name of normalProfile.origins.get(service)?.[key].keys() ?? []) before.add(name);
+      for (const [name, count] of faultyProfile.origins.get(service)?.[key] ?? [])
+        calls.set(name, (calls.get(name) ?? 0) + count);
+    }
     for (const sample of normal?.samples ?? []) if (sample[key] !== undefined) before.add(sample[key]);
     const usualMs = normal === undefined || normal.samples.length === 0 ? 0 : mean(normal.samples.map(({ ms }) => ms));
     // Each change counts the same, however its harm is measured.
@@ -34,7 +45,7 @@ function bearer(changes: readonly Change[], key: 'version' | 'instance'): string
       const name = sample[key];
       if (name === undefined) continue;
       harm.set(name, (harm.get(name) ?? 0) + harmOf(sample, signal, usualMs) / Math.max(total, 1e-9));
-      calls.set(name, (calls.get(name) ?? 0) + 1);
+      if (normal !== undefined) calls.set(name, (calls.get(name) ?? 0) + 1);
     }
   }
   const names = new Set([...harm.keys(), ...before]);

@@ -34,6 +34,14 @@ export interface Profile {
   readonly calls: ReadonlyMap<string, number>;
   /** How often each operation ran: `[service, operation]` as JSON. */
   readonly runs: ReadonlyMap<string, number>;
+  /** Spans by service, and in it by version and by instance. */
+  readonly origins: ReadonlyMap<string, Origins>;
+}
+
+/** How the spans of a service are shared out between its versions and its instances. */
+export interface Origins {
+  readonly version: ReadonlyMap<string, number>;
+  readonly instance: ReadonlyMap<string, number>;
 }
 
 /** Which traces count: those that a span of this service or operation takes part in. */
@@ -60,6 +68,7 @@ export function profileOf(spans: Iterable<Span>, entry: Entry | undefined): Prof
   const places = new Map<string, Place>();
   const calls = new Map<string, number>();
   const runs = new Map<string, number>();
+  const origins = new Map<string, { version: Map<string, number>; instance: Map<string, number> }>();
   let traces = 0;
   let totalMs = 0;
   for (const nodes of tracesOf(spans)) {
@@ -70,11 +79,12 @@ export function profileOf(spans: Iterable<Span>, entry: Entry | undefined): Prof
       first = Math.min(first, node.startMs);
       last = Math.max(last, node.endMs);
       addNode(places, node);
+      countOrigin(origins, node.origin);
       countCalls(calls, runs, node);
     }
     totalMs += last - first;
   }
-  return { traces, traceMs: traces === 0 ? 0 : totalMs / traces, places, calls, runs };
+  return { traces, traceMs: traces === 0 ? 0 : totalMs / traces, places, calls, runs, origins };
 }
 
 function isEntry({ origin, operation }: Node, entry: Entry): boolean {
@@ -147,6 +157,19 @@ function placeOf(places: Map<string, Place>, place: Omit<Place, 'samples'>): Pla
     places.set(key, known);
   }
   return known;
+}
+
+function countOrigin(
+  origins: Map<string, { version: Map<string, number>; instance: Map<string, number> }>,
+  { service, version, instance }: Origin,
+): void {
+  let counts = origins.get(service);
+  if (counts === undefined) {
+    counts = { version: new Map(), instance: new Map() };
+    origins.set(service, counts);
+  }
+  if (version !== undefined) counts.version.set(version, (counts.version.get(version) ?? 0) + 1);
+  if (instance !== undefined) counts.instance.set(instance, (counts.instance.get(instance) ?? 0) + 1);
 }
 
 function countCalls(calls: Map<string, number>, runs: Map<string, number>, node: Node): void {

@@ -32,6 +32,33 @@ describe('rankRootCauses', () => {
     }
   });
 
+  it('names the version that brought new work, though no other version ever did that work', () => {
+    for (const seed of seeds) {
+      const slow = simulatedShop({
+        seed: seed + 500,
+        requests: 400,
+        canaryShare: 0.25,
+        fault: { service: 'catalog', version: '2', addMs: 120 },
+      });
+      const discounts = slow
+        .filter((span) => span.kind === 'server' && span.resource['service.version'] === '2')
+        .map((span, index) => ({
+          ...span,
+          kind: 'internal' as const,
+          name: 'apply discount',
+          attributes: {},
+          parentSpanId: span.spanId,
+          spanId: (index + 1).toString(16).padStart(16, 'd'),
+          durationNano: 118_000_000n,
+        }));
+      const { candidates } = rankRootCauses({
+        normal: simulatedShop({ seed, requests: 1_000 }),
+        faulty: [...slow, ...discounts],
+      });
+      expect(candidates[0]).toMatchObject({ service: 'catalog', version: '2', operation: 'apply discount' });
+    }
+  });
+
   it('names the service where failures begin, not those that pass them on', () => {
     for (const seed of seeds) {
       const { candidates } = ranked(seed, { service: 'orders', failShare: 0.1 });

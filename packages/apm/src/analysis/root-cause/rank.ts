@@ -105,16 +105,22 @@ function scored(before: Profile, after: Profile): RootCauseCandidate[] {
   }
   const whole = [...suspects.values()].reduce((sum, suspect) => sum + suspect.score, 0);
   return [...suspects]
-    .map(([service, suspect]) => candidateOf(service, suspect, suspect.score / whole))
+    .map(([service, suspect]) => candidateOf(service, suspect, suspect.score / whole, before, after))
     .sort((a, b) => b.score - a.score)
     .filter(({ score }) => score >= 0.02)
     .slice(0, 10);
 }
 
-function candidateOf(service: string, suspect: Suspect, score: number): RootCauseCandidate {
+function candidateOf(
+  service: string,
+  suspect: Suspect,
+  score: number,
+  before: Profile,
+  after: Profile,
+): RootCauseCandidate {
   const inOrder = suspect.changes.sort((a, b) => b.weight - a.weight).map(({ change }) => change);
   const own = inOrder.filter((change) => change.service === service);
-  const where = concentrationOf(own);
+  const where = concentrationOf(own, before, after);
   const operation = own[0]?.operation;
   return {
     service,
