@@ -228,6 +228,11 @@ export class RotationManager {
       });
       await work(run, journal);
       return journal.state;
+    } catch (error) {
+      if (lease?.signal.aborted !== true || error !== lease.signal.reason) throw error;
+      // Nothing is done under a right that has ended; what is left is taken up again.
+      this.#retryIn(path, firstRetryMs);
+      throw cutOff(path, error);
     } finally {
       renewing.cancel();
       await journal.close();
@@ -337,6 +342,11 @@ function inProgress(path: string): Error {
   return secretsError('MNOPS_SECRETS_ROTATION_IN_PROGRESS', `The path ${path} is being rotated.`, {
     details: { path },
   });
+}
+
+function cutOff(path: string, cause: unknown): Error {
+  const message = `The rotation of ${path} was cut off, because its lease was not renewed in time; it goes on shortly.`;
+  return secretsError('MNOPS_SECRETS_ROTATION_IN_PROGRESS', message, { details: { path }, cause });
 }
 
 function inGrace(path: string, { revokeAtMs = 0 }: JournalState): Error {
