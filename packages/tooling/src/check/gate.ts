@@ -32,7 +32,7 @@ export function programGate(name: string, program: string, args: readonly string
 
 /** Runs a program of `node_modules` (by the path of its script) or of the system, at the repository's root. */
 export function runTool(program: string, args: readonly string[]): ReturnType<typeof runProgram> {
-  const isScript = /\.[cm]?js$/.test(program);
+  const isScript = program.startsWith('node_modules/');
   const words = isScript ? [program, ...args] : args;
   return runProgram(isScript ? process.execPath : program, words, {
     cwd: repositoryRoot,

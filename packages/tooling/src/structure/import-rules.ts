@@ -30,7 +30,7 @@ function relativeProblem({ folder }: Workspace, file: SourceFile, specifier: str
     return `${specifier}: leaves the workspace; import it by name`;
   }
   const root = `${folder}/src/index.ts`;
-  if (target === root && file.path.startsWith(`${folder}/src/`) && file.path !== `${folder}/src/index.test.ts`) {
+  if (target === root && isShipped(file)) {
     return `${specifier}: the root of a package is not imported from inside it`;
   }
   return undefined;
