@@ -34,6 +34,6 @@ async function listen(): Promise<number> {
 process.stdout.write(`${await listen()}\n`);
 process.stdin.on('data', () => {
   const { user, system } = process.cpuUsage();
-  process.stdout.write(`${(user + system) / 1_000}\n`);
+  process.stdout.write(`${(user + system) / 1_000} ${user / 1_000}\n`);
 });
 process.stdin.on('end', () => process.exit(0));

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { callOf, coreError, MnopsError, systemClock, withCall } from '@mnops/core';
+import { callOf, codeOf, coreError, MnopsError, systemClock, withCall } from '@mnops/core';
+import { type AuditLog, openAuditLog } from '@mnops/core/audit';
 import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config';
-import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
+import { type EventHub, eventHub, Lifecycle, processHooks } from '@mnops/core/lifecycle';
 import { traced } from '@mnops/core/operations';
 import type {
   Call,
@@ -62,6 +63,8 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   readonly #events: EventHub<OrchestrationEvents> = eventHub<OrchestrationEvents>();
   readonly #services: Map<string, ServiceHost> = new Map();
   readonly #ended: Partial<Record<OrchestrationResult['state'], number>> = {};
+  #audit: AuditLog | undefined;
+  #removeHook: (() => void) | undefined;
   #graceMs = 5_000;
 
   /** @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`. */
@@ -87,6 +90,11 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     this.#events.on('rollout:ended', ({ result }) => {
       this.#ended[result.state] = (this.#ended[result.state] ?? 0) + 1;
     });
+  }
+
+  /** Who changed what, where `audit` was not switched off. Present once the host is started. */
+  get audit(): AuditLog | undefined {
+    return this.#audit;
   }
 
   get status(): HostStatus {
@@ -159,7 +167,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     deployment: DeploymentConfig = {},
     options: CallOptions = {},
   ): Promise<OrchestrationResult> {
-    return await this.#do(options, async () => {
+    return await this.#change('deploy', namesOf(services), options, async () => {
       const parsed = this.#parse(services);
       const checked = this.#deployment(deployment);
       const layers = inDependencyOrder(parsed, new Set(this.#services.keys()));
@@ -193,7 +201,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
       const issue = { field: 'replicas', expected: 'a whole number from 0 to 1,000', received: 'another value' };
       throw configError('scale', [{ ...issue, remedy: 'Change `replicas`.' }]);
     }
-    return await this.#do(options, async () => {
+    return await this.#change('scale', service, options, async () => {
       const host = this.#idle(service);
       const { record } = host;
       const from = record.replicas;
@@ -208,7 +216,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** Every instance is replaced by a new one of the same description. */
   async restart(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
-    return await this.#do(options, async () => {
+    return await this.#change('restart', service, options, async () => {
       const host = this.#idle(service);
       const { record } = host;
       const stable = this.#stable(record);
@@ -229,7 +237,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     if (toRevision === undefined && this.#known(service).record.rollout !== undefined) {
       return await this.abort(service, options);
     }
-    return await this.#do(options, async () => {
+    return await this.#change('rollback', service, options, async () => {
       const host = this.#idle(service);
       const { record } = host;
       const served = record.revisions.filter(
@@ -252,7 +260,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     service: string,
     options: CallOptions & { readonly full?: boolean | undefined } = {},
   ): Promise<OrchestrationResult> {
-    return await this.#do(options, async () => {
+    return await this.#change('promote', service, options, async () => {
       const host = this.#known(service);
       if (options.full === true) await host.interrupt('It is promoted to the end.');
       const { record } = host;
@@ -269,7 +277,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** The canary that runs stops before its next step. */
   async pause(service: string, options: CallOptions = {}): Promise<void> {
-    await this.#do(options, async () => {
+    await this.#change('pause', service, options, async () => {
       const host = this.#known(service);
       if (!host.isRunning) throw stateError(service, 'has no rollout to pause');
       await host.pause();
@@ -278,7 +286,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** A paused rollout goes on where it stopped; a verdict that could not be given is asked for again. */
   async resume(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
-    return await this.#do(options, async () => {
+    return await this.#change('resume', service, options, async () => {
       const host = this.#known(service);
       const { rollout } = host.record;
       if (rollout?.paused === undefined || host.isRunning) throw stateError(service, 'has no paused rollout to resume');
@@ -289,7 +297,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** The rollout ends, and the old revision serves everything. */
   async abort(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
-    return await this.#do(options, async () => {
+    return await this.#change('abort', service, options, async () => {
       const host = this.#known(service);
       await host.interrupt('It was aborted.');
       const { record } = host;
@@ -308,7 +316,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** The service and its address are gone; a service that is not known stays so. */
   async remove(service: string, options: CallOptions = {}): Promise<void> {
-    await this.#do(options, async () => {
+    await this.#change('remove', service, options, async () => {
       await this.#services.get(service)?.interrupt('The service is removed.');
       await this.#provider.remove(service, this.#call());
       if (this.#services.delete(service)) this.#events.emit('service:removed', { service });
@@ -421,6 +429,27 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     const { signal, timeoutMs } = options;
     if (signal === undefined && timeoutMs === undefined) return await run();
     return await withCall({ signal, timeoutMs, clock: this.#clock }, run);
+  }
+
+  /** Runs a verb that changes something, and records who did it and how it ended before the result is given away. */
+  async #change<T>(
+    operation: OrchestrationOperation | 'pause',
+    target: string,
+    options: CallOptions,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    return await this.#do(options, async () => {
+      const event = { actor: this.#config.actor ?? 'application', operation, target };
+      let result: T;
+      try {
+        result = await run();
+      } catch (error) {
+        await this.#audit?.append({ ...event, outcome: 'failed', code: codeOf(error) });
+        throw error;
+      }
+      await this.#audit?.append({ ...event, outcome: 'ok', details: factsOf(result) });
+      return result;
+    });
   }
 
   #parse(services: unknown): readonly ServiceConfig[] {
@@ -571,6 +600,11 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   }
 
   async #start(call: Call): Promise<void> {
+    const { audit, app = 'default' } = this.#config;
+    if (audit !== false) this.#audit = await openAuditLog({ ...audit, service: app, clock: this.#clock });
+    if (this.#config.processHooks === true) {
+      this.#removeHook = processHooks().register({ name: `orchestration of ${app}`, drain: () => this.stop() });
+    }
     await this.#provider.open(
       {
         secret: (reference) => this.#secret(reference),
@@ -641,7 +675,26 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   async #close(): Promise<void> {
     await Promise.all([...this.#services.values()].map((host) => host.settled()));
     await this.#provider.close({ graceMs: this.#graceMs });
+    await this.#audit?.close();
+    this.#removeHook?.();
   }
+}
+
+function namesOf(services: unknown): string {
+  const names = (Array.isArray(services) ? services : [services]).map(
+    (one) => (one as { name?: unknown } | null)?.name,
+  );
+  const text = names.filter((name) => typeof name === 'string').join(', ');
+  return text === '' ? 'services' : text.slice(0, 1_000);
+}
+
+function factsOf(result: unknown): Readonly<Record<string, string>> | undefined {
+  const { rolloutId, state, services } = (result ?? {}) as Partial<OrchestrationResult>;
+  if (rolloutId === undefined || state === undefined) return undefined;
+  const revisions = services?.map(
+    ({ name, fromRevision = 'none', toRevision = 'none' }) => `${name}: ${fromRevision} to ${toRevision}`,
+  );
+  return { rolloutId, state, revisions: (revisions ?? []).join(', ').slice(0, 10_000) };
 }
 
 function stateError(service: string, what: string): MnopsError {

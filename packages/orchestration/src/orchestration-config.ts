@@ -1,3 +1,4 @@
+import { type AuditOptions, auditSchema } from '@mnops/core/audit';
 import { clockSchema, durationMsSchema, metricSourcesSchema, secretsSchema, textSchema } from '@mnops/core/config';
 import type { Clock, MetricSource, OrchestrationProvider, SecretResolver } from '@mnops/core/spi';
 import * as v from 'valibot';
@@ -13,6 +14,12 @@ export interface OrchestrationConfig {
   readonly secrets?: SecretResolver | undefined;
   /** Further metric sources for analyses, by name. `proxy` is built in. */
   readonly metricSources?: Readonly<Record<string, MetricSource>> | undefined;
+  /** Where it is recorded who changed what; `false` for nowhere. Default: the last 1,000 records, in memory. */
+  readonly audit?: AuditOptions | false | undefined;
+  /** Who changes things, in audit records. Default `application`. */
+  readonly actor?: string | undefined;
+  /** Stop in order when the process gets a signal to end. Default false. */
+  readonly processHooks?: boolean | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -33,6 +40,9 @@ export const configSchema: v.GenericSchema<OrchestrationConfig> = v.strictObject
   app: v.optional(textSchema),
   secrets: v.optional(secretsSchema),
   metricSources: v.optional(metricSourcesSchema),
+  audit: v.optional(auditSchema),
+  actor: v.optional(textSchema),
+  processHooks: v.optional(v.boolean()),
   clock: v.optional(clockSchema),
 }) as v.GenericSchema<OrchestrationConfig>;
 

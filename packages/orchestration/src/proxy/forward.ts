@@ -13,12 +13,13 @@ export interface ForwardContext {
   next(tried: readonly Target[]): Target | undefined;
   /** Keeps the request until there is an instance. Returns false when it must be refused. */
   hold(forward: Forward): boolean;
-  answered(forward: Forward, target: Target, status: number, durationMs: number): void;
+  answered(forward: Forward, target: Target, status: number): void;
   failed(forward: Forward, target: Target | undefined, reason: ProxyFailure): void;
   aborted(forward: Forward): void;
 }
 
 const maxTries = 3;
+const maxJoinedBytes = 16_384;
 const statusOf: Readonly<Record<ProxyFailure, number>> = {
   'no-instance': 503,
   refused: 502,
@@ -57,6 +58,8 @@ export class Forward implements Exchange {
   readonly startedMs: number;
   /** When the request went out, while no answer has begun; the listener times it out. */
   waitingSinceMs: number | undefined;
+  /** Whether it had to wait for an instance. */
+  wasHeld = false;
   readonly #context: ForwardContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -99,7 +102,8 @@ export class Forward implements Exchange {
 
   onReady(): void {
     const socket = this.#connection!.socket;
-    this.waitingSinceMs = this.#context.monotonic();
+    // A held request was begun long before it is sent.
+    this.waitingSinceMs = this.#tries > 1 || this.wasHeld ? this.#context.monotonic() : this.startedMs;
     socket.write(requestHead(this.#request, this.#framing), 'latin1');
     if (this.#framing === 'none') {
       this.#sentAll = true;
@@ -165,9 +169,13 @@ export class Forward implements Exchange {
     this.#over = true;
     const target = this.#target!;
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
-    this.#response.end(this.#body);
+    const body = this.#body;
     this.#body = undefined;
-    this.#context.answered(this, target, this.#status, this.#context.monotonic() - this.startedMs);
+    // As text, a small body goes out in one piece with its fields; as bytes it would be a piece of its own.
+    if (body !== undefined && body.length <= maxJoinedBytes && this.#headPending)
+      this.#response.end(body.toString('latin1'), 'latin1');
+    else this.#response.end(body);
+    this.#context.answered(this, target, this.#status);
     this.#release(this.#sentAll);
     // An answer may come before the whole body did; what is left of it is read and dropped.
     if (!this.#sentAll) this.#request.resume();

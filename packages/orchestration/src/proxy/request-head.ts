@@ -37,6 +37,11 @@ export function requestFraming(request: IncomingMessage): RequestFraming {
   return Number(length) === 0 ? 'none' : 'length';
 }
 
+/** Lengths of the names that do not simply pass: most names need no second look. */
+const special: readonly boolean[] = Array.from({ length: 20 }, (_, length) =>
+  [2, 7, 10, 15, 16, 17, 18, 19].includes(length),
+);
+
 /** The request line and fields as they go to the instance. `upgrade`: the protocol that is asked for. */
 export function requestHead(request: IncomingMessage, framing: RequestFraming, upgrade?: string): string {
   const { rawHeaders, headers, socket } = request;
@@ -45,12 +50,11 @@ export function requestHead(request: IncomingMessage, framing: RequestFraming, u
   let forwardedFor = '';
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
-    const lower = name.toLowerCase();
-    if (lower === 'x-forwarded-for') {
-      forwardedFor += `${rawHeaders[index + 1]}, `;
-      continue;
+    if (listed.length > 0 || special[name.length] === true) {
+      const lower = name.toLowerCase();
+      if (lower === 'x-forwarded-for') forwardedFor += `${rawHeaders[index + 1]}, `;
+      if (lower === 'x-forwarded-for' || isConnectionField(lower) || listed.includes(lower)) continue;
     }
-    if (isConnectionField(lower) || (listed.length > 0 && listed.includes(lower))) continue;
     head += `${name}: ${rawHeaders[index + 1]}\r\n`;
   }
   if (headers.host === undefined) head += `host: ${socket.localAddress}:${socket.localPort}\r\n`;

@@ -22,7 +22,9 @@ export interface ResponseSink {
 }
 
 /** What is wrong with an answer that was refused. */
-export class InvalidResponse extends Error {}
+export class InvalidResponse extends Error {
+  override readonly name = 'InvalidResponse';
+}
 
 type State = 'head' | 'length' | 'until-close' | 'chunk-size' | 'chunk-data' | 'chunk-end' | 'trailers' | 'done';
 

@@ -1,5 +1,5 @@
-import type { Clock, RouteShares } from '@mnops/core/spi';
-import { type ProxyTarget, Target } from './target.js';
+import type { RouteShares } from '@mnops/core/spi';
+import { type ProxyTarget, Target, type UpstreamOptions } from './target.js';
 import { WeightedPick } from './weighted-pick.js';
 
 interface Group {
@@ -9,14 +9,14 @@ interface Group {
 
 /** Which instance takes the next request of one service. */
 export class Route {
-  readonly #options: { readonly clock: Clock; readonly maxHeadBytes: number };
+  readonly #options: UpstreamOptions;
   readonly #targets: Map<string, Target> = new Map();
   readonly #groups: Map<string, Group> = new Map();
   readonly #pick = new WeightedPick();
   #shares: RouteShares = { by: 'instance', revisions: [] };
   #all: Group = { targets: [], cursor: 0 };
 
-  constructor(options: { readonly clock: Clock; readonly maxHeadBytes: number }) {
+  constructor(options: UpstreamOptions) {
     this.#options = options;
   }
 

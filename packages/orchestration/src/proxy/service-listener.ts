@@ -29,6 +29,7 @@ export interface ServiceListenerOptions {
 }
 
 const knownMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const readBytes = 65_536;
 const statusClasses = ['', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
 /** The stable address of one service: takes requests on a port and shares them out over its instances. */
@@ -48,7 +49,11 @@ export class ServiceListener implements ForwardContext {
   constructor(options: ServiceListenerOptions) {
     const { clock, limits } = options;
     this.#options = options;
-    this.route = new Route({ clock, maxHeadBytes: limits.maxHeaderBytes });
+    this.route = new Route({
+      clock,
+      maxHeadBytes: limits.maxHeaderBytes,
+      readBuffer: Buffer.allocUnsafeSlow(readBytes),
+    });
     this.#server = createServer({ maxHeaderSize: limits.maxHeaderBytes, noDelay: true });
     // Longer than clients keep idle connections, so that the client is the one that closes.
     this.#server.keepAliveTimeout = 75_000;
@@ -158,11 +163,13 @@ export class ServiceListener implements ForwardContext {
       return true;
     }
     this.counts.held += 1;
+    forward.wasHeld = true;
     this.#held.set(forward, this.monotonic());
     return true;
   }
 
-  answered(forward: Forward, target: Target, status: number, durationMs: number): void {
+  answered(forward: Forward, target: Target, status: number): void {
+    const now = this.monotonic();
     this.#forget(forward);
     this.counts.answered += 1;
     const method = knownMethods.has(forward.method) ? forward.method : 'OTHER';
@@ -182,7 +189,7 @@ export class ServiceListener implements ForwardContext {
       if (series === undefined) return;
       target.series.set(key, series);
     }
-    series.add(this.monotonic(), durationMs);
+    series.add(now, now - forward.startedMs);
   }
 
   failed(forward: Forward, target: Target | undefined, reason: ProxyFailure): void {
@@ -201,7 +208,7 @@ export class ServiceListener implements ForwardContext {
   }
 
   #forget(forward: Forward): void {
-    this.#held.delete(forward);
+    if (forward.wasHeld) this.#held.delete(forward);
     if (this.#active.delete(forward)) this.#options.shared.inFlight -= 1;
   }
 

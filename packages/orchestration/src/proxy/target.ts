@@ -13,6 +13,13 @@ export interface ProxyTarget {
   readonly port: number;
 }
 
+/** What the connections of all targets of a service have in common. */
+export interface UpstreamOptions {
+  readonly clock: Clock;
+  readonly maxHeadBytes: number;
+  readonly readBuffer: Buffer;
+}
+
 /** A target with its connections and what runs on it. */
 export class Target {
   readonly address: ProxyTarget;
@@ -25,7 +32,7 @@ export class Target {
   draining = false;
   #idleWaiters: (() => void)[] = [];
 
-  constructor(address: ProxyTarget, options: { readonly clock: Clock; readonly maxHeadBytes: number }) {
+  constructor(address: ProxyTarget, options: UpstreamOptions) {
     this.address = address;
     this.pool = new UpstreamPool({ host: address.host ?? '127.0.0.1', port: address.port, ...options });
   }

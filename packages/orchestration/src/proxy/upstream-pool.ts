@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '@mnops/core/spi';
-import { InvalidResponse, type ResponseHead, ResponseParser, type ResponseSink } from './response-parser.js';
+import { type ResponseHead, ResponseParser, type ResponseSink } from './response-parser.js';
 
 /** Why an exchange over an upstream connection came to nothing. */
 export type ExchangeFailure = 'refused' | 'reset' | 'invalid';
@@ -22,6 +22,7 @@ export interface UpstreamPoolOptions {
   readonly port: number;
   readonly clock: Clock;
   readonly maxHeadBytes: number;
+  readonly readBuffer: Buffer;
 }
 
 /** Below the 5 s after which a Node server closes an idle connection. */
@@ -45,12 +46,24 @@ export class UpstreamConnection implements ResponseSink {
   constructor(pool: UpstreamPool, options: UpstreamPoolOptions) {
     this.#pool = pool;
     this.#parser = new ResponseParser(this, options.maxHeadBytes);
-    this.socket = connect({ host: options.host, port: options.port, noDelay: true });
+    this.socket = connect({
+      host: options.host,
+      port: options.port,
+      noDelay: true,
+      // One buffer for all connections of the pool: what is read is handed on before the next read. It saves an allocation
+      // of 64 KiB per read.
+      onread: {
+        buffer: options.readBuffer,
+        callback: (size, buffer) => {
+          this.#read(Buffer.from((buffer as Buffer).subarray(0, size)));
+          return true;
+        },
+      },
+    });
     this.socket.on('connect', () => {
       this.#connected = true;
       this.#exchange?.onReady();
     });
-    this.socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.socket.on('drain', () => this.#exchange?.onDrain());
     this.socket.on('end', () => this.#ended());
     this.socket.on('error', () => this.#ended());
@@ -117,7 +130,7 @@ export class UpstreamConnection implements ResponseSink {
       if (this.#exchange !== undefined) this.#exchange.onPause();
       else if (rest.length > 0) this.abandon();
     } catch (error) {
-      if (!(error instanceof InvalidResponse)) throw error;
+      if ((error as Error).name !== 'InvalidResponse') throw error;
       this.#fail('invalid');
     }
   }
