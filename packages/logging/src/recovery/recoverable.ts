@@ -3,9 +3,12 @@ import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, coreError, MnopsError, storageError } from '@mnops/core';
 import { ensureFolder } from '@mnops/core/files';
-import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotReader, SnapshotSink } from '@mnops/core/spi';
+import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotReader } from '@mnops/core/spi';
 import { blockFile, checkpointFile, listFiles, listWriters, openFile, writersFolder } from '../store/writer-folder.js';
+import { checkRestored, notingSink } from './manifest.js';
 import { verifyStore } from './verify-store.js';
+
+type NotingSink = ReturnType<typeof notingSink>;
 
 /** What the host offers to the recovery of its store. */
 export interface RecoverableHost {
@@ -35,13 +38,16 @@ export function logRecoverable(host: RecoverableHost): Recoverable {
     async snapshot(sink, call) {
       const folder = folderOf();
       await host.flush();
-      for (const writer of await listWriters(folder)) await snapshotWriter(folder, writer, sink, call);
+      const noting = notingSink(sink);
+      for (const writer of await listWriters(folder)) await snapshotWriter(folder, writer, noting, call);
+      await noting.finish();
       return { lastChangeMs: host.lastWriteMs() };
     },
     async restore(from, to, call) {
       if ('folder' in to) {
         await ensureFolder(to.folder);
         await from.restoreTree(to.folder);
+        await checkRestored(to.folder);
         return summaryOf(from, call);
       }
       const folder = folderOf();
@@ -61,7 +67,7 @@ export function logRecoverable(host: RecoverableHost): Recoverable {
  * Saves one writer. Another process may seal an open log meanwhile: then everything of this writer is listed again, so
  * that each entry is in the snapshot once.
  */
-async function snapshotWriter(store: string, writer: string, sink: SnapshotSink, call: Call): Promise<void> {
+async function snapshotWriter(store: string, writer: string, sink: NotingSink, call: Call): Promise<void> {
   const folder = join(writersFolder(store), writer);
   const path = (file: string): string => `writers/${writer}${file.slice(folder.length)}`;
   for (let attempt = 1; ; attempt += 1) {
@@ -79,19 +85,16 @@ async function snapshotWriter(store: string, writer: string, sink: SnapshotSink,
       if (codeOf(error) === 'ENOENT' && attempt < 5) continue;
       throw storageError('read', folder, error);
     }
-    if (checkpoints !== undefined) await addBytes(sink, path(checkpointFile(folder)), checkpoints);
-    for (const { file, bytes } of opens) await addBytes(sink, path(file), bytes);
+    if (checkpoints !== undefined)
+      await sink.add(path(checkpointFile(folder)), checkpoints.length, undefined, once(checkpoints));
+    for (const { file, bytes } of opens) await sink.add(path(file), bytes.length, undefined, once(bytes));
     for (const number of files.blocks) {
       const file = blockFile(folder, number);
       const { size, mtimeMs } = await stat(file);
-      await sink.addStream({ path: path(file), size, modifiedMs: Math.floor(mtimeMs) }, createReadStream(file));
+      await sink.add(path(file), size, Math.floor(mtimeMs), createReadStream(file));
     }
     return;
   }
-}
-
-async function addBytes(sink: SnapshotSink, path: string, bytes: Buffer): Promise<void> {
-  await sink.addStream({ path, size: bytes.length }, once(bytes));
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
@@ -103,6 +106,7 @@ async function replace(folder: string, from: SnapshotReader): Promise<void> {
   const beside = await mkdtemp(join(folder, 'restore-'));
   try {
     await from.restoreTree(beside);
+    await checkRestored(beside);
     const findings = await verifyStore(beside, new AbortController().signal);
     const wrong = findings.find(({ severity }) => severity === 'error');
     if (wrong !== undefined) {

@@ -76,7 +76,7 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
   });
   const told = new Set<string>();
   const damaged = (damage: StorageDamage): void => {
-    const name = `${damage.file}:${damage.offset}`;
+    const name = `${damage.file}:${damage.offset}:${damage.records}`;
     if (told.has(name)) return;
     if (told.size < 10_000) told.add(name);
     events.damaged(damage);

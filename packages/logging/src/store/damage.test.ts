@@ -1,0 +1,173 @@
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@mnops/core';
+import { openRecordLog } from '@mnops/core/files';
+import type { NewLogEntry, StorageDamage } from '@mnops/core/spi';
+import { testCall } from '@mnops/core/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loggerCore } from '../logger/logger-core.js';
+import { verifyStore } from '../recovery/verify-store.js';
+import { type BlockStore, openBlockStore } from './block-store.js';
+import { openMagic, openVersion } from './open-segment.js';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mnops-damage-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const clock = systemClock();
+const { encode } = loggerCore({}, { name: 'test' }, clock, () => undefined);
+
+function entry(index: number): NewLogEntry {
+  return {
+    stream: 's',
+    timeMs: 1_000 + index,
+    observedMs: 1_000 + index,
+    level: 'info',
+    severityNumber: 9,
+    message: `message ${index}`,
+    attributes: { index },
+    resource: { 'service.name': 'test' },
+  };
+}
+
+async function open(at: string, damage: StorageDamage[] = []): Promise<BlockStore> {
+  return openBlockStore({
+    folder: at,
+    clock,
+    blockBytes: 1 << 20,
+    maxQueueBytes: 1 << 20,
+    encode,
+    events: {
+      damaged: (each) => damage.push(each),
+      failed: (error) => {
+        throw error;
+      },
+      recovered: () => undefined,
+      dropped: () => undefined,
+    },
+  });
+}
+
+async function read(at: string): Promise<{ indexes: number[]; damage: StorageDamage[]; partial: readonly string[] }> {
+  const damage: StorageDamage[] = [];
+  const store = await open(at, damage);
+  try {
+    const query = { sort: 'oldest-first', limit: 10_000, maxScanBytes: Number.POSITIVE_INFINITY } as const;
+    const { entries, partial } = await store.search(query, testCall());
+    return { indexes: entries.map(({ attributes }) => attributes['index'] as number), damage, partial };
+  } finally {
+    await store.close();
+  }
+}
+
+async function fileOf(at: string, pattern: RegExp): Promise<string> {
+  const names = await readdir(join(at, 'writers'), { recursive: true });
+  return join(at, 'writers', names.find((name) => pattern.test(name)) ?? 'missing');
+}
+
+/** Changes a file in one way after the other; what is read afterwards is judged by the caller. */
+async function eachChange(
+  at: string,
+  file: string,
+  step: number,
+  judge: (change: string, offset: number) => Promise<void>,
+): Promise<void> {
+  const whole = await readFile(file);
+  for (let offset = 0; offset < whole.length; offset += step) {
+    const flipped = Buffer.from(whole);
+    flipped[offset] = (flipped[offset] ?? 0) ^ 0x41;
+    await writeFile(file, flipped);
+    await judge('flip', offset);
+    await writeFile(file, whole);
+    await truncate(file, offset);
+    await judge('cut', offset);
+    await writeFile(file, whole);
+  }
+  expect(await verifyStore(at, new AbortController().signal)).toEqual([]);
+}
+
+describe('a sealed block', () => {
+  it('opens with any byte flipped or the end cut, and loses no more than the damaged chunk', async () => {
+    const store = await open(folder);
+    for (let part = 0; part < 3; part += 1) {
+      await store.append({ entries: Array.from({ length: 4 }, (_, index) => entry(part * 4 + index)) }, testCall());
+      // A gap in the numbers makes the next entries a chunk of their own.
+      store.writer.startAt(store.writer.nextSequence + 10);
+    }
+    await store.sealNow();
+    await store.close();
+    const file = await fileOf(folder, /\.block$/);
+    const all = Array.from({ length: 12 }, (_, index) => index);
+    const chunks = [all.slice(0, 4), all.slice(4, 8), all.slice(8)];
+    const { size } = await readFile(file).then((bytes) => ({ size: bytes.length }));
+    await eachChange(folder, file, 1, async (change, offset) => {
+      const { indexes, damage, partial } = await read(folder);
+      const lost = chunks.filter((chunk) => !chunk.every((index) => indexes.includes(index)));
+      // Chunks are lost whole or not at all.
+      expect(indexes, `${change} at ${offset}`).toEqual(all.filter((index) => !lost.flat().includes(index)));
+      if (change === 'flip') {
+        expect(lost.length, `flip at ${offset}`).toBeLessThanOrEqual(1);
+      } else if (offset < 128) {
+        // Both copies of the header are gone.
+        expect(damage[0]?.code).toBe('MNOPS_CORE_STORAGE_UNREADABLE');
+      }
+      const told = damage.reduce((sum, each) => sum + each.records, 0);
+      if (lost.length > 0) {
+        expect(damage.length).toBeGreaterThan(0);
+        expect(partial).toEqual(['storage-damaged']);
+        if (damage[0]?.code === 'MNOPS_CORE_STORAGE_DAMAGED')
+          expect(told, `${change} at ${offset}`).toBe(lost.flat().length);
+      } else expect(told).toBe(0);
+      if (change === 'flip' && offset >= size - 128) expect(damage).toHaveLength(1);
+    });
+  });
+});
+
+describe('an open log', () => {
+  it('opens with any byte flipped or the end cut, and loses no more than the damaged write', async () => {
+    const store = await open(folder);
+    for (let index = 0; index < 4; index += 1) await store.append({ entries: [entry(index)] }, testCall());
+    await store.close();
+    const source = await fileOf(folder, /open-.*\.log$/);
+    const whole = await readFile(source);
+    const all = [0, 1, 2, 3];
+    // A log cut right after a record is a shorter log: there is nothing to see.
+    const log = await openRecordLog({ file: source, magic: openMagic, version: openVersion, readOnly: true });
+    const ends = new Set([576]);
+    for await (const { nextOffset } of log.records()) ends.add(nextOffset);
+    await log.close();
+    for (let offset = 0; offset < whole.length; offset += 3) {
+      for (const change of ['flip', 'cut'] as const) {
+        const copy = await mkdtemp(join(tmpdir(), 'mnops-damage-'));
+        await cp(folder, copy, { recursive: true });
+        const file = await fileOf(copy, /open-.*\.log$/);
+        if (change === 'cut') await truncate(file, offset);
+        else {
+          const flipped = Buffer.from(whole);
+          flipped[offset] = (flipped[offset] ?? 0) ^ 0x41;
+          await writeFile(file, flipped);
+        }
+        const outcome = await read(copy).catch((error: unknown) => error as { code: string });
+        await rm(copy, { recursive: true });
+        if ('code' in outcome) {
+          // Only without any whole copy of the header.
+          expect(outcome.code).toBe('MNOPS_CORE_STORAGE_UNREADABLE');
+          expect(change === 'cut' && offset < 64, `${change} at ${offset}`).toBe(true);
+          continue;
+        }
+        const lost = all.filter((index) => !outcome.indexes.includes(index));
+        if (change === 'flip') expect(lost.length, `flip at ${offset}`).toBeLessThanOrEqual(1);
+        else expect(outcome.indexes).toEqual(all.slice(0, outcome.indexes.length));
+        if (lost.length > 0 && !(change === 'cut' && ends.has(offset)))
+          expect(outcome.damage.length, `${change} at ${offset}`).toBeGreaterThan(0);
+      }
+    }
+  });
+});
