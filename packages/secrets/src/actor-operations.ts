@@ -131,7 +131,7 @@ export class ActorOperations implements SecretOperations {
     lifecycle.assertUsable();
     assertPrefix(prefix);
     // Each path is held to the rules; the record says which part of the store was looked at.
-    await recorder.record({ actor: this.#actor, operation: 'list', path: prefix });
+    await recorder.record({ actor: this.#actor, operation: 'list', path: `${prefix}*` });
     const records = await this.#core.provide(options, async (call) => {
       const all = [];
       for await (const record of provider.list(prefix, call)) all.push(record);
