@@ -12,6 +12,7 @@ import {
   serviceSchema,
   textSchema,
 } from '@mnops/core/config';
+import { type Schedule, scheduleSchema } from '@mnops/core/schedule';
 import type { Clock, Credential, Notifier, Recoverable, SecretResolver, ServiceIdentity } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { objectiveOf, type RecoveryObjective, type RecoveryTier } from './recovery/tiers.js';
@@ -34,6 +35,8 @@ export interface DisasterRecoveryConfig {
   readonly rtoMs?: number | undefined;
   /** Overrides the tier's RPO, milliseconds. */
   readonly rpoMs?: number | undefined;
+  /** When backups and validations run by themselves, from `start` on. Default: never. A missed backup is made up once. */
+  readonly schedule?: RecoverySchedule | undefined;
   /** Resolves `secret://` references in `key`. */
   readonly secrets?: SecretResolver | undefined;
   /** Told about failed backups, failed drills and damage. */
@@ -51,6 +54,13 @@ export interface RepositorySettings {
   readonly compression?: 'auto' | 'off' | undefined;
 }
 
+/** What runs by itself, such as `{ backup: 'hourly', validate: { cron: '0 3 * * 0', timeZone: 'Europe/Berlin' } }`. */
+export interface RecoverySchedule {
+  readonly backup?: Schedule | undefined;
+  /** A validation of every byte. */
+  readonly validate?: Schedule | undefined;
+}
+
 /** The configuration with its defaults. */
 export interface ResolvedConfig {
   readonly service: ServiceIdentity;
@@ -60,6 +70,7 @@ export interface ResolvedConfig {
   readonly repositoryFolder: string;
   readonly compression: boolean;
   readonly objective: RecoveryObjective;
+  readonly schedule: RecoverySchedule;
   readonly secrets: SecretResolver | undefined;
   readonly notifiers: readonly Notifier[];
   readonly audit: AuditOptions | false;
@@ -82,6 +93,7 @@ const configSchema = v.strictObject({
   tier: v.optional(v.picklist([1, 2, 3, 4])),
   rtoMs: v.optional(durationMsSchema),
   rpoMs: v.optional(durationMsSchema),
+  schedule: v.optional(v.strictObject({ backup: v.optional(scheduleSchema), validate: v.optional(scheduleSchema) })),
   secrets: v.optional(secretsSchema),
   notifiers: v.optional(notifiersSchema),
   audit: v.optional(auditSchema),
@@ -91,7 +103,19 @@ const configSchema = v.strictObject({
 /** Checks the configuration and fills in what it leaves open. No I/O. */
 export function resolveConfig(config: DisasterRecoveryConfig): ResolvedConfig {
   parseOptions('DisasterRecoveryManager', configSchema, config);
-  const { service, key, sources, repository = {}, tier, rtoMs, rpoMs, secrets, notifiers = [], clock } = config;
+  const {
+    service,
+    key,
+    sources,
+    repository = {},
+    tier,
+    rtoMs,
+    rpoMs,
+    secrets,
+    notifiers = [],
+    clock,
+    schedule = {},
+  } = config;
   const folder = config.folder ?? (repository.folder === undefined ? join('.mnops', 'dr') : undefined);
   const repositoryFolder = resolve(repository.folder ?? join(folder ?? '', 'repository'));
   const audit = config.audit ?? (folder === undefined ? {} : { folder: resolve(folder, 'audit') });
@@ -103,6 +127,7 @@ export function resolveConfig(config: DisasterRecoveryConfig): ResolvedConfig {
     repositoryFolder,
     compression: repository.compression !== 'off',
     objective: objectiveOf({ tier, rtoMs, rpoMs }),
+    schedule,
     secrets,
     notifiers,
     audit,

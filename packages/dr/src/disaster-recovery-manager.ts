@@ -3,6 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureFolder } from '@mnops/core/files';
 import type { StopOptions } from '@mnops/core/lifecycle';
+import { type RunningSchedule, startSchedule } from '@mnops/core/schedule';
 import type { CallOptions, HealthReport, HostStatus } from '@mnops/core/spi';
 import { runCheck } from './check/run-check.js';
 import { type DisasterRecoveryConfig, resolveConfig } from './config.js';
@@ -34,7 +35,7 @@ import type {
  * Keeps backups of sources in an encrypted, deduplicated repository of restic's format, brings them back, and measures
  * how long that takes.
  *
- * Nothing happens by itself: each backup, validation and drill is a call. Methods start the manager where `start` was
+ * Nothing happens by itself but what `schedule` names. Methods start the manager where `start` was
  * not called. `timeoutMs` has no default here: backups and restores take as long as they take.
  */
 export class DisasterRecoveryManager implements AsyncDisposable {
@@ -53,7 +54,37 @@ export class DisasterRecoveryManager implements AsyncDisposable {
 
   /** @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every issue at once. No I/O happens here. */
   constructor(config: DisasterRecoveryConfig) {
-    this.#engine = new Engine(resolveConfig(config));
+    this.#engine = new Engine(resolveConfig(config), () => this.#startSchedules());
+  }
+
+  /** What was asked for runs by itself; failures are events and notifications already. */
+  #startSchedules(): RunningSchedule[] {
+    const { config, clock, repository } = this.#engine;
+    const { backup, validate } = config.schedule;
+    const last =
+      repository === undefined ? undefined : this.#engine.points(repository).findLast(({ partial }) => !partial);
+    const shared = { clock, onError: () => undefined };
+    return [
+      ...(backup === undefined
+        ? []
+        : [
+            startSchedule({
+              ...shared,
+              schedule: backup,
+              lastRunMs: last?.time.getTime(),
+              run: async ({ signal }) => void (await this.backup({ signal })),
+            }),
+          ]),
+      ...(validate === undefined
+        ? []
+        : [
+            startSchedule({
+              ...shared,
+              schedule: validate,
+              run: async ({ signal }) => void (await this.validate({ depth: 'full', signal })),
+            }),
+          ]),
+    ];
   }
 
   /**

@@ -2,6 +2,7 @@ import { callOf, systemClock } from '@mnops/core';
 import { configError } from '@mnops/core/config';
 import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
 import { type OperationContext, type OperationName, traced } from '@mnops/core/operations';
+import type { RunningSchedule } from '@mnops/core/schedule';
 import type { Call, CallOptions, Clock, Recoverable } from '@mnops/core/spi';
 import { runBackup } from './backup/run-backup.js';
 import type { ResolvedConfig } from './config.js';
@@ -30,12 +31,16 @@ export class Engine {
   readonly life: Lifecycle;
   readonly events: EventHub<DisasterRecoveryEvents> = eventHub();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #startSchedules: () => readonly RunningSchedule[];
+  #schedules: readonly RunningSchedule[] = [];
   #repository: Repository | undefined;
   #evidence: EvidenceLog | undefined;
   #lastBackup: Promise<unknown> = Promise.resolve();
 
-  constructor(config: ResolvedConfig) {
+  /** @param startSchedules - Called once the repository is open; what comes back is stopped with the manager. */
+  constructor(config: ResolvedConfig, startSchedules: () => readonly RunningSchedule[]) {
     this.config = config;
+    this.#startSchedules = startSchedules;
     this.clock = config.clock ?? systemClock();
     this.life = new Lifecycle({
       name: 'DisasterRecoveryManager',
@@ -45,6 +50,7 @@ export class Engine {
         await Promise.allSettled(this.#running);
       },
       close: async () => {
+        await Promise.all(this.#schedules.map((schedule) => schedule.stop()));
         await Promise.allSettled(this.#running);
         this.#repository?.close();
         await this.#evidence?.close();
@@ -59,6 +65,7 @@ export class Engine {
       this.report(repository.findings);
       this.#evidence = await EvidenceLog.open(this.config);
       this.#repository = repository;
+      this.#schedules = this.#startSchedules();
     } finally {
       call.end();
     }

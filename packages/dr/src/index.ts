@@ -2,7 +2,7 @@ export type { SourceResult } from './backup/run-backup.js';
 export type { BackedUpFile, BackupProgress, PathFinding } from './backup/tally.js';
 export type { CheckProgress, DamagedPath, ValidationDepth } from './check/run-check.js';
 export { codes, type DisasterRecoveryErrorCode } from './codes.js';
-export type { DisasterRecoveryConfig, RepositorySettings } from './config.js';
+export type { DisasterRecoveryConfig, RecoverySchedule, RepositorySettings } from './config.js';
 export { DisasterRecoveryManager } from './disaster-recovery-manager.js';
 export type { ControlEvidence } from './evidence/controls.js';
 export type { ComplianceReport } from './evidence/report.js';

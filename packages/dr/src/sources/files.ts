@@ -40,11 +40,13 @@ export function files(folder: string, options: FilesOptions = {}): Recoverable {
     kind: 'recoverable',
     id,
     capabilities: { pointInTime: 'snapshot', isolatedRestore: true, inPlace: true },
-    async snapshot(sink) {
+    async snapshot(sink, call) {
+      call.signal.throwIfAborted();
       await sink.addTree(path, { include });
       return {};
     },
-    async restore(from, to) {
+    async restore(from, to, call) {
+      call.signal.throwIfAborted();
       if ('folder' in to) await from.restoreTree(to.folder);
       else await exchange(path, keepReplaced, (beside) => from.restoreTree(beside));
       let count = 0;
