@@ -1,15 +1,6 @@
 import { coreError, UnsupportedError } from '@mnops/core';
 import type { LabelMatch, MetricQuery, MetricSample, MetricSelection, MetricSource } from '@mnops/core/spi';
-import {
-  countOf,
-  durationMetric,
-  emptyWindow,
-  type Figures,
-  failedMetric,
-  quantileOf,
-  type Series,
-  sumOf,
-} from './figures.js';
+import { countOf, emptyWindow, type Figures, failedMetric, quantileOf, type Series, sumOf } from './figures.js';
 
 /**
  * The request figures of a proxy as a metric source: the histogram `http_server_request_duration_seconds` and the counter
@@ -104,7 +95,7 @@ function reduce(selection: MetricSelection, group: Group): number | undefined {
     const count = countOf(group.window);
     return how === 'rate' ? count / (windowMs / 1_000) : count;
   }
-  if (metric === durationMetric) {
+  if (metric !== failedMetric) {
     if (how === 'count') return countOf(group.window);
     if (how === 'sum') return sumOf(group.window);
     if (how === 'mean') return sumOf(group.window) / countOf(group.window);
