@@ -38,7 +38,7 @@ const campaign: Campaign = defineCampaign({
       await attempt(() => secrets.create('a', value));
       await attempt(() => secrets.get('a'));
       await attempt(async () => (await secrets.getOrThrow('a')).field('none'));
-      await attempt(async () => ((await secrets.getOrThrow('a')).json(), undefined));
+      await attempt(async () => void (await secrets.getOrThrow('a')).json());
       await attempt(() => secrets.put('a', value, { ifVersion: '9' }));
       await attempt(() => secrets.update('a', () => ({ canary: Number.NaN })));
       await attempt(() => secrets.rollback('a', { toVersion: '7' }));
