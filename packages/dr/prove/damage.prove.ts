@@ -7,7 +7,7 @@ const campaign: Campaign = defineCampaign({
   bar: '10',
   name: 'flipped bytes and cut files of a repository',
   goal: 'it opens, tells the damage, loses no more than what was hit',
-  defaultCount: 3_000,
+  defaultCount: 1_500,
   shortCount: 60,
   run: (ctx) => flipCampaign(ctx),
 });
