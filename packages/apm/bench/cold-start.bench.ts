@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { defineBench } from '@mnops/tooling/bench';
+import { type BenchSuite, defineBench } from '@mnops/tooling/bench';
 
 const run = promisify(execFile);
 const dist = join(import.meta.dirname, '../dist/index.js');
@@ -13,7 +13,7 @@ async function coldMs(script: string): Promise<number> {
   return Number(stdout);
 }
 
-export default defineBench({
+const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'cold-start',
   async run(context) {
@@ -48,3 +48,5 @@ export default defineBench({
     });
   },
 });
+
+export default suite;

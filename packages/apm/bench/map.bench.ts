@@ -1,5 +1,5 @@
 import type { Span } from '@mnops/core/spi';
-import { defineBench } from '@mnops/tooling/bench';
+import { type BenchSuite, defineBench } from '@mnops/tooling/bench';
 import { buildServiceMap } from '../src/analysis/service-map.js';
 
 const services = ['gateway', 'catalog', 'orders', 'users', 'mail'];
@@ -38,7 +38,7 @@ function* spansOf(count: number): Iterable<Span> {
   }
 }
 
-export default defineBench({
+const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'map',
   async run(context) {
@@ -57,3 +57,5 @@ export default defineBench({
     });
   },
 });
+
+export default suite;

@@ -1,4 +1,4 @@
-import { type BenchContext, defineBench } from '@mnops/tooling/bench';
+import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
 import type { Tracer } from '@opentelemetry/api';
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base';
 import type { APMConfig } from '../src/config.js';
@@ -43,7 +43,7 @@ async function plain(context: BenchContext): Promise<number> {
   return result;
 }
 
-export default defineBench({
+const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'overhead',
   async run(context) {
@@ -73,3 +73,5 @@ export default defineBench({
     });
   },
 });
+
+export default suite;

@@ -1,4 +1,4 @@
-import { type BenchContext, defineBench } from '@mnops/tooling/bench';
+import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
 import { LatencySketch } from '../src/analysis/latency-sketch.js';
 import { normal, randomOf } from '../src/testing/random.js';
 import { type PeerSketch, peerSketch } from '../src/testing/sketches-js.js';
@@ -11,7 +11,7 @@ async function perStep(context: BenchContext, steps: number, run: () => void): P
   return (cpuMs * 1e6) / steps;
 }
 
-export default defineBench({
+const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'sketch',
   async run(context) {
@@ -71,3 +71,5 @@ export default defineBench({
     });
   },
 });
+
+export default suite;

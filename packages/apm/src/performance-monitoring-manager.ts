@@ -257,7 +257,8 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     options.signal?.throwIfAborted();
     const fields = { service: query?.service ?? '', operation: query?.operation ?? '' };
     return await traced('mnops:apm:find-root-cause', fields, async (context) => {
-      const report = findRootCauseIn(this.#ring.newestFirst(), query, () => this.#config.clock.monotonic());
+      const elapsed = (): number => this.#config.clock.monotonic();
+      const report = await findRootCauseIn(() => this.#ring.newestFirst(), query, elapsed);
       const { traces, candidates, verdict } = report;
       Object.assign(context, { traces: traces.normal + traces.faulty, candidates: candidates.length, verdict });
       return report;

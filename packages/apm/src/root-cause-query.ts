@@ -1,7 +1,7 @@
 import { countSchema, parseOptions } from '@mnops/core/config';
 import type { Span } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { type RootCauseRanking, rankRootCauses } from './analysis/root-cause/rank.js';
+import type { RootCauseRanking } from './analysis/root-cause/rank.js';
 import type { HeldTrace } from './store/trace-ring.js';
 
 /** Where and when the trouble is. */
@@ -49,11 +49,11 @@ const querySchema = v.strictObject({
 });
 
 /** Compares the traces of two windows. Traces are assigned by their start. */
-export function findRootCauseIn(
-  traces: Iterable<HeldTrace>,
+export async function findRootCauseIn(
+  traces: () => Iterable<HeldTrace>,
   input: RootCauseQuery,
   elapsed: () => number,
-): RootCauseReport {
+): Promise<RootCauseReport> {
   const query = parseOptions('findRootCause', querySchema, input);
   const { service, operation, maxTraces = 5_000 } = query;
   const atMs = query.at.getTime();
@@ -62,7 +62,7 @@ export function findRootCauseIn(
   const begunAt = elapsed();
   const picked = { normal: [] as Span[], faulty: [] as Span[] };
   const counts = { normal: 0, faulty: 0 };
-  for (const trace of traces) {
+  for (const trace of traces()) {
     for (const [name, window] of [['normal', normal] as const, ['faulty', faulty] as const]) {
       if (trace.startMs < window.from.getTime() || trace.startMs >= window.to.getTime()) continue;
       if (counts[name] >= maxTraces) continue;
@@ -71,6 +71,8 @@ export function findRootCauseIn(
     }
   }
   const entry = service === undefined && operation === undefined ? undefined : { service, operation };
+  // Loaded at the first question, because most programs import this package and never ask.
+  const { rankRootCauses } = await import('./analysis/root-cause/rank.js');
   const ranking = rankRootCauses({ ...picked, entry });
   return { ...ranking, windows: { normal, faulty }, elapsedMs: elapsed() - begunAt };
 }

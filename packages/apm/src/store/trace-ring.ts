@@ -38,6 +38,9 @@ const attributeBytes = 60;
 export class TraceRing {
   readonly #options: TraceRingOptions;
   readonly #traces = new Map<string, HeldTrace>();
+  /** Traces in order of their first span. A map would have to skip what was deleted at its front, at each eviction. */
+  #order: HeldTrace[] = [];
+  #head = 0;
   #bytes = 0;
   #spans = 0;
   #evicted = 0;
@@ -60,6 +63,7 @@ export class TraceRing {
     if (trace === undefined) {
       trace = { traceId, spans: [], bytes: 200, startMs, endMs, hasError: false, cut: 0 };
       this.#traces.set(traceId, trace);
+      this.#order.push(trace);
       this.#bytes += trace.bytes;
     } else if (checkRepeats && trace.spans.some((known) => known.spanId === span.spanId)) {
       this.#repeated += 1;
@@ -78,7 +82,7 @@ export class TraceRing {
     trace.bytes += bytes;
     this.#bytes += bytes;
     this.#spans += 1;
-    if (this.#bytes > this.#options.maxBytes || this.#traces.size > this.#options.maxTraces) this.#evict(trace);
+    if (this.#bytes > this.#options.maxBytes || this.#traces.size > this.#options.maxTraces) this.#evict();
     return true;
   }
 
@@ -88,7 +92,7 @@ export class TraceRing {
 
   /** Traces, newest first. */
   *newestFirst(): Iterable<HeldTrace> {
-    const all = [...this.#traces.values()];
+    const all = this.#order.slice(this.#head);
     for (let i = all.length - 1; i >= 0; i -= 1) yield all[i] as HeldTrace;
   }
 
@@ -103,19 +107,37 @@ export class TraceRing {
     };
   }
 
-  /** Lets the oldest traces go until both limits hold. A single trace over the byte limit goes itself. */
-  #evict(newest: HeldTrace): void {
-    for (const trace of this.#traces.values()) {
-      const over = this.#bytes > this.#options.maxBytes || this.#traces.size > this.#options.maxTraces;
-      if (!over) return;
-      if (trace === newest && this.#traces.size > 1) continue;
+  /** Lets the oldest traces go until both limits hold; the newest goes last. */
+  #evict(): void {
+    while (this.#bytes > this.#options.maxBytes || this.#traces.size > this.#options.maxTraces) {
+      const trace = this.#order[this.#head];
+      if (trace === undefined) return;
+      this.#head += 1;
       this.#traces.delete(trace.traceId);
       this.#bytes -= trace.bytes;
       this.#spans -= trace.spans.length;
       this.#evicted += 1;
     }
+    if (this.#head < 256 || this.#head < this.#order.length / 2) {
+      // The slot keeps its place until the array is cut, but not the trace.
+      for (let i = this.#head - 1; i >= 0 && this.#order[i] !== gone; i -= 1) this.#order[i] = gone;
+      return;
+    }
+    this.#order = this.#order.slice(this.#head);
+    this.#head = 0;
   }
 }
+
+/** Stands in the place of a trace that was let go, so that its memory is free. */
+const gone: HeldTrace = Object.freeze({
+  traceId: '',
+  spans: [],
+  bytes: 0,
+  startMs: 0,
+  endMs: 0,
+  hasError: false,
+  cut: 0,
+});
 
 /** Estimated bytes of a span on the heap. */
 export function sizeOf(span: Span): number {

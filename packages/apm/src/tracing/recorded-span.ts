@@ -44,84 +44,109 @@ export interface ReadableSpanLike {
 /** Names of OpenTelemetry's span kinds by number. */
 export const kindNames: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
 const statusCodes = ['unset', 'ok', 'error'] as const;
+const unsetStatus: Span['status'] = Object.freeze({ code: 'unset' });
+/** The statuses without a message, by OpenTelemetry's number; most spans share one. */
+const plainStatuses: readonly Span['status'][] = [
+  unsetStatus,
+  Object.freeze({ code: 'ok' }),
+  Object.freeze({ code: 'error' }),
+];
+
+const noneDropped = Object.freeze({ attributes: 0, events: 0, links: 0 });
+const noEvents: readonly SpanEvent[] = Object.freeze([]);
+const noLinks: readonly SpanLink[] = Object.freeze([]);
 
 /**
- * A span of the SDK read as one of ours. Nothing is converted before it is asked for: most spans are only counted, and
- * the end of a span is on the path of the user's request.
+ * A span of the SDK in few words: thousands of finished spans are kept, and the SDK's own are several times as large.
+ *
+ * Nothing that most readers do not need is converted before it is asked for, because the end of a span is on the path of
+ * the user's request.
  */
 export class RecordedSpan implements Span {
-  readonly #readable: ReadableSpanLike;
-  readonly #context: ReturnType<ReadableSpanLike['spanContext']>;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string | undefined;
+  readonly parentIsRemote: boolean | undefined;
+  readonly traceFlags: number;
+  readonly name: string;
+  readonly kind: SpanKindName;
+  readonly status: Span['status'];
+  readonly attributes: SpanAttributes;
   readonly resource: SpanAttributes;
+  readonly dropped: Span['dropped'];
+  readonly #startSeconds: number;
+  readonly #startNanos: number;
+  readonly #seconds: number;
+  readonly #nanos: number;
+  readonly #traceState: { serialize(): string } | undefined;
+  readonly #scope: ReadableSpanLike['instrumentationScope'];
+  readonly #events: ReadableSpanLike['events'] | undefined;
+  readonly #links: ReadableSpanLike['links'] | undefined;
 
-  constructor(readable: ReadableSpanLike, resource: SpanAttributes) {
-    this.#readable = readable;
-    this.#context = readable.spanContext();
+  constructor(span: ReadableSpanLike, resource: SpanAttributes) {
+    const context = span.spanContext();
+    const { parentSpanContext: parent, startTime, duration, status, events, links } = span;
+    this.traceId = context.traceId;
+    this.spanId = context.spanId;
+    this.parentSpanId = parent?.spanId;
+    this.parentIsRemote = parent?.isRemote;
+    this.traceFlags = context.traceFlags;
+    this.name = span.name;
+    this.kind = kindNames[span.kind] ?? 'internal';
+    this.status = status.message === undefined ? (plainStatuses[status.code] ?? unsetStatus) : statusOf(status);
+    this.attributes = span.attributes as SpanAttributes;
     this.resource = resource;
+    this.dropped = droppedOf(span);
+    this.#startSeconds = startTime[0];
+    this.#startNanos = startTime[1];
+    this.#seconds = duration[0];
+    this.#nanos = duration[1];
+    this.#traceState = context.traceState;
+    this.#scope = span.instrumentationScope;
+    this.#events = events.length === 0 ? undefined : events;
+    this.#links = links.length === 0 ? undefined : links;
   }
 
-  get traceId(): string {
-    return this.#context.traceId;
-  }
-  get spanId(): string {
-    return this.#context.spanId;
-  }
-  get parentSpanId(): string | undefined {
-    return this.#readable.parentSpanContext?.spanId;
-  }
-  get parentIsRemote(): boolean | undefined {
-    return this.#readable.parentSpanContext?.isRemote;
-  }
-  get traceFlags(): number {
-    return this.#context.traceFlags;
-  }
   get traceState(): string | undefined {
-    return this.#context.traceState?.serialize();
-  }
-  get name(): string {
-    return this.#readable.name;
-  }
-  get kind(): SpanKindName {
-    return kindNames[this.#readable.kind] ?? 'internal';
+    return this.#traceState?.serialize();
   }
   get startTimeUnixNano(): bigint {
-    return nanoseconds(this.#readable.startTime);
+    return nanoseconds([this.#startSeconds, this.#startNanos]);
   }
   get durationNano(): bigint {
-    return nanoseconds(this.#readable.duration);
-  }
-  get status(): Span['status'] {
-    const { code, message } = this.#readable.status;
-    return message === undefined
-      ? { code: statusCodes[code] ?? 'unset' }
-      : { code: statusCodes[code] ?? 'unset', message };
-  }
-  get attributes(): SpanAttributes {
-    return this.#readable.attributes as SpanAttributes;
+    return nanoseconds([this.#seconds, this.#nanos]);
   }
   get events(): readonly SpanEvent[] {
-    return this.#readable.events.map(({ name, time, attributes = {} }) => ({
+    if (this.#events === undefined) return noEvents;
+    return this.#events.map(({ name, time, attributes = {} }) => ({
       name,
       timeUnixNano: nanoseconds(time),
       attributes: attributes as SpanAttributes,
     }));
   }
   get links(): readonly SpanLink[] {
-    return this.#readable.links.map(({ context, attributes = {} }) => ({
+    if (this.#links === undefined) return noLinks;
+    return this.#links.map(({ context, attributes = {} }) => ({
       traceId: context.traceId,
       spanId: context.spanId,
       traceState: context.traceState?.serialize(),
       attributes: attributes as SpanAttributes,
     }));
   }
-  get dropped(): Span['dropped'] {
-    const { droppedAttributesCount = 0, droppedEventsCount = 0, droppedLinksCount = 0 } = this.#readable;
-    return { attributes: droppedAttributesCount, events: droppedEventsCount, links: droppedLinksCount };
-  }
   get scope(): SpanScope {
-    const { name, version } = this.#readable.instrumentationScope;
+    const { name, version } = this.#scope;
     return version === undefined || version === '' ? { name } : { name, version };
   }
+}
+
+function statusOf({ code, message }: ReadableSpanLike['status']): Span['status'] {
+  return { code: statusCodes[code] ?? 'unset', message };
+}
+
+function droppedOf(span: ReadableSpanLike): Span['dropped'] {
+  const { droppedAttributesCount = 0, droppedEventsCount = 0, droppedLinksCount = 0 } = span;
+  if (droppedAttributesCount + droppedEventsCount + droppedLinksCount === 0) return noneDropped;
+  return { attributes: droppedAttributesCount, events: droppedEventsCount, links: droppedLinksCount };
 }
 
 /** The span as a plain object that can be copied, compared and written as it is. */
@@ -138,11 +163,11 @@ export function plainSpan(span: Span): Span {
     kind: span.kind,
     startTimeUnixNano: span.startTimeUnixNano,
     durationNano: span.durationNano,
-    status: span.status,
+    status: { ...span.status },
     attributes: span.attributes,
     events: span.events,
     links: span.links,
-    dropped: span.dropped,
+    dropped: { ...span.dropped },
     resource: span.resource,
     scope: span.scope,
   };

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { PerformanceMonitoringManager } from '@mnops/apm';
+import { trace } from '@opentelemetry/api';
+
+// #region library
+const apm = new PerformanceMonitoringManager({ service: 'shop' });
+await apm.start();
+// Libraries that are instrumented for OpenTelemetry need nothing else: they find the tracer through its globals.
+const ended = trace.getTracer('some-library').startActiveSpan('query', (span) => {
+  span.end();
+  return span.spanContext().traceId;
+});
+// #endregion
+
+assert.equal((await apm.getTrace(ended))?.spans[0]?.scope.name, 'some-library');
+await apm.stop();
