@@ -10,6 +10,7 @@ import { tellStory } from './story.js';
 const { values } = parseArgs({
   options: {
     healthy: { type: 'boolean', default: false },
+    clean: { type: 'boolean', default: false },
     folder: { type: 'string', default: join(import.meta.dirname, '..', '.run') },
     report: { type: 'string', default: join(import.meta.dirname, '..', 'report.html') },
   },
@@ -38,6 +39,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const folder = shopFolder(resolve(values.folder));
+if (values.clean) {
+  const left = await cleanUp(folder);
+  terminal.write(left.length === 0 ? 'Nothing was left.\n' : `Ended ${left.join(', ')}.\n`);
+  process.exit(0);
+}
 let failed = false;
 try {
   await steps.run('Prepare', async ({ say }) => {

@@ -97,10 +97,10 @@ export async function openShop(folder: ShopFolder, programs: string): Promise<Sh
     // A story of a minute needs buckets of a second. Latency counts from 40 ms more on: laptops are noisy.
     analysis: {
       bucketMs: 1_000,
-      settleMs: 1_500,
+      settleMs: 2_500,
       anomalies: {
         signals: ['duration', 'errors'],
-        minDurationMs: 2_000,
+        minDurationMs: 3_000,
         minSamples: 200,
         minIncreaseMs: 40,
         cooldownMs: 10_000,

@@ -27,7 +27,7 @@ function discounted(price: number): Promise<number> {
 await service.serve(
   {
     'GET /products/:sku': async ({ parameter }) => {
-      const stock = await service.call('GET', `${orders}/stock/${encodeURIComponent(parameter)}`, {
+      const stock = await service.call('orders', 'GET', `${orders}/stock/${encodeURIComponent(parameter)}`, {
         headers: authorization(),
       });
       if (stock.status !== 200) return { status: 502, body: { error: 'no stock figure' } };
@@ -36,7 +36,7 @@ await service.serve(
       return { status: 200, body: { sku: parameter, price: shown, ...(stock.body as object) } };
     },
     'POST /orders': async (request) => {
-      const answer = await service.call('POST', `${orders}/orders`, {
+      const answer = await service.call('orders', 'POST', `${orders}/orders`, {
         headers: authorization(),
         body: await request.json(),
       });

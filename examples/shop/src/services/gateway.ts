@@ -6,8 +6,9 @@ const catalog = required('CATALOG_URL');
 await service.serve(
   {
     'GET /products/:sku': ({ parameter }) =>
-      service.call('GET', `${catalog}/products/${encodeURIComponent(parameter)}`),
-    'POST /orders': async (request) => service.call('POST', `${catalog}/orders`, { body: await request.json() }),
+      service.call('catalog', 'GET', `${catalog}/products/${encodeURIComponent(parameter)}`),
+    'POST /orders': async (request) =>
+      service.call('catalog', 'POST', `${catalog}/orders`, { body: await request.json() }),
   },
   { ready: async () => true, stop: async () => undefined },
 );

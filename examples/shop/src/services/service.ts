@@ -26,8 +26,13 @@ export interface Service {
   readonly log: Logger;
   readonly apm: PerformanceMonitoringManager;
   readonly monitoring: MonitoringStackManager;
-  /** Calls another service; the trace goes along. */
-  call(method: string, url: string, options?: { headers?: Record<string, string>; body?: unknown }): Promise<Answer>;
+  /** Calls another service by name; the trace goes along. */
+  call(
+    service: string,
+    method: string,
+    url: string,
+    options?: { headers?: Record<string, string>; body?: unknown },
+  ): Promise<Answer>;
   /** Listens on the port that the orchestrator gave, and ends on SIGTERM after the requests under way. */
   serve(routes: Routes, options: { ready(): Promise<boolean>; stop(): Promise<void> }): Promise<void>;
 }
@@ -43,8 +48,8 @@ export async function startService(): Promise<Service> {
   await Promise.all([logs.start(), apm.start(), monitoring.start()]);
   const log = logs.logger(required('MNOPS_SERVICE'));
   const agent = new Agent({ keepAlive: true, maxSockets: 128 });
-  const call: Service['call'] = (method, url, options = {}) =>
-    apm.trace(`${method} ${new URL(url).host}`, { kind: 'client' }, async (span) => {
+  const call: Service['call'] = (service, method, url, options = {}) =>
+    apm.trace(`${method} ${service}`, { kind: 'client', attributes: { 'peer.service': service } }, async (span) => {
       const headers: Record<string, string> = { ...options.headers };
       apm.inject(headers);
       const answer = await exchange(agent, method, url, headers, options.body);

@@ -15,7 +15,7 @@ export async function nameTheCause(
 ): Promise<ReportData['rootCause']> {
   const found = (): Observer['anomalies'] =>
     observer.anomalies.filter(({ foundAtMs }) => foundAtMs >= release.startedMs);
-  await until(() => found().length > 0, 8_000);
+  await until(() => found().length > 0, 10_000);
   const catalog = found().find(({ anomaly }) => anomaly.service === 'catalog') ?? found()[0];
   expect(
     'an anomaly was found',
@@ -108,7 +108,9 @@ export async function followRequest(
       .filter(({ status }) => status.code === 'error')
       .map((span) => String(span.resource['service.version']));
     expect('it failed in version 2.0.0', failing.includes('2.0.0'), `${failing.length} failing spans`);
-    return { traceId, logLine: `${entry.level} ${entry.message}`, spans: waterfallRows(trace.spans) };
+    const thrown = entry.attributes['exception.message'];
+    const logLine = `${entry.level} ${entry.message}${typeof thrown === 'string' ? `: ${thrown}` : ''}`;
+    return { traceId, logLine, spans: waterfallRows(trace.spans) };
   }
   expect('one of them leads to a whole trace', false, 'none does');
   return undefined;

@@ -12,11 +12,11 @@ export interface Release {
   readonly endedMs: number;
 }
 
-/** A share of the requests for eight seconds each, judged against the stable version. */
+/** A share of the requests for ten seconds each, judged against the stable version. */
 const strategy = canary({
   weights: [25, 60],
-  everyMs: 8_000,
-  intervalMs: 7_000,
+  everyMs: 10_000,
+  intervalMs: 9_000,
   maxErrorShareOverStable: 0.01,
   maxP99RatioToStable: 3,
   p99ToleranceMs: 80,
