@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -144,6 +144,16 @@ describe('fileLease', () => {
     for (const file of [path, `${path}.copy`]) await writeFile(file, 'junk');
     const failed = lease.acquire('x', request, testCall());
     await expect(failed).rejects.toMatchObject({ code: 'MNOPS_CORE_STORAGE_UNREADABLE', details: { path } });
+  });
+
+  it('says that a lease cannot be read', async () => {
+    const lease = fileLease({ folder, clock });
+    await (await lease.acquire('x', request, testCall()))?.release(testCall());
+    const path = await leaseFile();
+    await rm(path);
+    await mkdir(path);
+    const failed = lease.acquire('x', request, testCall());
+    await expect(failed).rejects.toMatchObject({ code: 'MNOPS_CORE_STORAGE_FAILED', details: { path } });
   });
 
   it('refuses a folder that is a file, and wrong requests', async () => {

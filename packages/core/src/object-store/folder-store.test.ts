@@ -164,6 +164,23 @@ describe('folderStore', () => {
     await store.delete('a/link/x', testCall());
   });
 
+  it("says what stands in the way: a folder in an object's other place, a file where it lists", async () => {
+    await put('a/b');
+    await mkdir(join(folder, 'a%'));
+    const failed = { code: 'MNOPS_CORE_STORAGE_FAILED' };
+    await expect(put('a')).rejects.toMatchObject(failed);
+    await store.delete('a', testCall());
+    expect(await names(store)).toEqual(['a/b']);
+    const deep = join(folder, 'x'.repeat(250));
+    await writeFile(deep, '');
+    expect(await names(folderStore({ folder: deep }))).toEqual([]);
+    const tooLong = folderStore({ folder: join(folder, 'y'.repeat(300)) });
+    await expect(names(tooLong)).rejects.toMatchObject(failed);
+    await expect(tooLong.head('a', testCall())).rejects.toMatchObject(failed);
+    await expect(tooLong.get('a', testCall())).rejects.toMatchObject(failed);
+    await expect(tooLong.put('a', Buffer.from('x'), testCall())).rejects.toMatchObject(failed);
+  });
+
   it('keeps files private', async () => {
     await put('a/b');
     expect((await stat(join(folder, 'a/b'))).mode & 0o777).toBe(0o600);

@@ -15,6 +15,11 @@ describe('memoryStore', () => {
     await store.put('b', Buffer.alloc(10), testCall());
   });
 
+  it('refuses two conditions that contradict each other', async () => {
+    const both = memoryStore().put('a', Buffer.alloc(1), { ...testCall(), ifAbsent: true, ifMatch: 'x' });
+    await expect(both).rejects.toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID' });
+  });
+
   it('dates objects by its clock', async () => {
     const clock = fakeClock({ nowMs: 1_000 });
     const info = await memoryStore({ clock }).put('a', Buffer.alloc(1), testCall());

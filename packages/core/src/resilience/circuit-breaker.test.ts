@@ -100,6 +100,12 @@ describe('circuitBreaker', () => {
     expect(breaker.state).toBe('open');
   });
 
+  it('refuses to open after no failure, and unknown options', () => {
+    const refused = expect.objectContaining({ code: 'MNOPS_CORE_CONFIG_INVALID' });
+    expect(() => circuitBreaker({ failures: 0, openMs: 1 })).toThrow(refused);
+    expect(() => circuitBreaker({ failures: 1, openMs: 1, halfOpen: 2 } as never)).toThrow(refused);
+  });
+
   it('counts time by the system clock by default', () => {
     expect(circuitBreaker({ failures: 1, openMs: 1 }).state).toBe('closed');
   });

@@ -1,4 +1,6 @@
+import * as v from 'valibot';
 import { systemClock } from '../clock.js';
+import { countSchema, durationMsSchema, functionSchema, parseOptions } from '../config/index.js';
 import { coreError } from '../errors/core-error.js';
 import { MnopsError } from '../errors/mnops-error.js';
 import type { Clock } from '../spi/base.js';
@@ -24,13 +26,23 @@ export interface CircuitBreakerOptions {
   readonly onChange?: ((state: CircuitState, before: CircuitState) => void) | undefined;
 }
 
+const optionsSchema = v.strictObject({
+  failures: countSchema,
+  openMs: durationMsSchema,
+  clock: v.optional(v.object({ monotonic: functionSchema })),
+  onChange: v.optional(functionSchema),
+});
+
 /**
  * Makes a closed circuit.
  *
  * A failure is an error that says `retryable`. Other errors of MNOps, such as `MNOPS_CORE_NOT_FOUND`, show that the
  * back end answers, so they count as success. Anything else, such as the caller's abort, counts as neither.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`
  */
 export function circuitBreaker(options: CircuitBreakerOptions): CircuitBreaker {
+  parseOptions('circuitBreaker', optionsSchema, options);
   const { failures, openMs, clock = systemClock(), onChange } = options;
   let state: CircuitState = 'closed';
   let failed = 0;

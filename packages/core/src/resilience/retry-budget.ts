@@ -1,4 +1,6 @@
+import * as v from 'valibot';
 import { systemClock } from '../clock.js';
+import { functionSchema, parseOptions } from '../config/index.js';
 import type { Clock } from '../spi/base.js';
 
 /** A token bucket that bounds how much work retries may add, shared by all calls of a host. */
@@ -18,8 +20,19 @@ export interface RetryBudgetOptions {
   readonly clock?: Pick<Clock, 'monotonic'> | undefined;
 }
 
-/** Makes a full token bucket: `burst` retries at once, `perSecond` in the long run. */
+const optionsSchema = v.strictObject({
+  perSecond: v.pipe(v.number(), v.finite(), v.gtValue(0)),
+  burst: v.optional(v.pipe(v.number(), v.finite(), v.minValue(1))),
+  clock: v.optional(v.object({ monotonic: functionSchema })),
+});
+
+/**
+ * Makes a full token bucket: `burst` retries at once, `perSecond` in the long run.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`
+ */
 export function retryBudget(options: RetryBudgetOptions): RetryBudget {
+  parseOptions('retryBudget', optionsSchema, options);
   const { perSecond, burst = Math.max(1, perSecond * 10), clock = systemClock() } = options;
   let tokens = burst;
   let filledAt = clock.monotonic();

@@ -164,6 +164,12 @@ describe('retryBudget', () => {
     expect(budget.available).toBe(3);
   });
 
+  it('refuses a rate that is none', () => {
+    const refused = expect.objectContaining({ code: 'MNOPS_CORE_CONFIG_INVALID' });
+    expect(() => retryBudget({ perSecond: 0 })).toThrow(refused);
+    expect(() => retryBudget({ perSecond: 1, burst: 0.5 })).toThrow(refused);
+  });
+
   it('allows ten seconds of retries at once by default, at least one', () => {
     expect(retryBudget({ perSecond: 5 }).available).toBe(50);
     expect(retryBudget({ perSecond: 0.01 }).available).toBe(1);

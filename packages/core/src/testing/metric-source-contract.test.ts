@@ -1,9 +1,36 @@
 import { describe, expect, it } from 'vitest';
+import { UnsupportedError } from '../errors/mnops-error.js';
+import { errorFromResponse, httpClient } from '../http/index.js';
+import type { MetricSample, MetricSource } from '../spi/metric-source.js';
 import { failingCases } from './failing-cases.js';
+import { faultServer } from './fault-server.js';
 import { metricSourceContract } from './metric-source-contract.js';
 import { goodRules, type MetricRules, referenceMetricSource } from './self-test/reference-metric-source.js';
 
 metricSourceContract({ describe, it }, 'a source that keeps every point', async () => referenceMetricSource());
+
+metricSourceContract({ describe, it }, 'a source over HTTP that speaks PromQL alone', async () => {
+  const server = await faultServer();
+  server.handler(() => ({ body: { data: [] } }));
+  const client = httpClient({ maxBytes: 65_536 });
+  const provider: MetricSource = {
+    specVersion: 1,
+    kind: 'metric-source',
+    id: 'promql',
+    capabilities: { promql: true, structured: false },
+    async query(query, { signal }) {
+      if (!('promql' in query)) throw new UnsupportedError('No selections.');
+      const response = await client.request({ url: server.url, signal });
+      if (response.status !== 200) throw errorFromResponse(response, { provider: 'promql', operation: 'query' });
+      return response.json<{ data: MetricSample[] }>().data;
+    },
+  };
+  const close = async () => {
+    await client.close();
+    await server.close();
+  };
+  return { provider, faults: server, close };
+});
 
 describe('metricSourceContract catches a source that', () => {
   const increase = 'counter: increase and rate over the window';
