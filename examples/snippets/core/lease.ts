@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+// #region lease
 import { callOf } from '@mnops/core';
 import { fileLease } from '@mnops/core/lease';
 
 const folder = await mkdtemp(join(tmpdir(), 'mnops-snippet-'));
 
-// #region lease
 const lease = fileLease({ folder });
 const call = callOf();
 

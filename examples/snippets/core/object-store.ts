@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+// #region folder
 import { callOf } from '@mnops/core';
 import { folderStore, retrying, s3Store } from '@mnops/core/object-store';
 
 const folder = await mkdtemp(join(tmpdir(), 'mnops-snippet-'));
 
-// #region folder
 const store = folderStore({ folder });
 const call = callOf();
 

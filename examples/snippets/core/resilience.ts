@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
+// #region retry
 import { callOf, coreError } from '@mnops/core';
 import { circuitBreaker, retry, retryBudget, singleFlight } from '@mnops/core/resilience';
 
-// #region retry
 const call = callOf({ timeoutMs: 5_000 });
 const budget = retryBudget({ perSecond: 10 }); // shared by all calls of a host
 let attempts = 0;

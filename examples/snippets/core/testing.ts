@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
+// #region contract
 import { describe, it } from 'node:test';
 import { httpClient } from '@mnops/core/http';
 import { memoryStore } from '@mnops/core/object-store';
 import { fakeClock, faultServer, objectStoreContract, testCall } from '@mnops/core/testing';
 
-// #region contract
 // Under vitest the same line takes its describe and it.
 objectStoreContract({ describe, it }, 'memoryStore', async () => ({ provider: memoryStore() }));
 // #endregion
