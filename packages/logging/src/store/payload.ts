@@ -16,6 +16,8 @@ export interface Payload {
   readonly checkpoint?: Checkpoint | undefined;
   /** Lines, each with its terminator. */
   readonly lines: Buffer;
+  /** Words of its entries, once a search asked for some. */
+  bloom?: Uint8Array | undefined;
   /** Time range, once the lines were read. */
   range?: { readonly minMs: number; readonly maxMs: number; readonly maxSeverity: number } | undefined;
 }

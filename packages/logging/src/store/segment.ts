@@ -2,9 +2,10 @@ import type { LogEntry, StorageDamage } from '@mnops/core/spi';
 import type { Matcher } from '../query/matcher.js';
 import type { Page } from '../query/position.js';
 import type { IndexedChunk } from './block-format.js';
-import { identifiedEntries, type Payload } from './payload.js';
+import { entriesOf, identifiedEntries, type Payload } from './payload.js';
 import { isDamage, type OpenBlock, readChunks } from './read-block.js';
-import { mayContain } from './token-bloom.js';
+import { bloomOf, mayContain } from './token-bloom.js';
+import { wordsOf } from './write-block.js';
 
 /** Some entries of one writer that are read together. */
 export interface Unit {
@@ -75,9 +76,9 @@ export function readPayload(
   offer: (entry: LogEntry) => void,
 ): void {
   if (matcher.needles.length > 0) {
-    // Letters and digits are never escaped, so a needle stands in the line as it is, whatever its case.
-    const text = payload.lines.toString().toLowerCase();
-    if (!matcher.needles.every((needle) => text.includes(needle))) return;
+    payload.bloom ??= bloomOf(wordsOf(entriesOf(payload)));
+    const { bloom } = payload;
+    if (!matcher.needles.every((needle) => mayContain(bloom, needle))) return;
   }
   for (const entry of identifiedEntries(payload, writer)) {
     if (matcher.quick(entry.timeMs, entry.severityNumber, entry.traceId) && matcher.matches(entry)) offer(entry);

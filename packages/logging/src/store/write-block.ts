@@ -94,8 +94,8 @@ function summaryOf(run: SealInput): Omit<IndexedChunk, 'ordinal' | 'bodyBytes' |
   return { count: entries.length, firstSequence, minMs, maxMs, maxSeverity, rawBytes };
 }
 
-/** Every word that a query can ask for. */
-function wordsOf(entries: readonly NewLogEntry[]): Set<string> {
+/** Every word of some entries that a query can ask for. */
+export function wordsOf(entries: readonly NewLogEntry[]): Set<string> {
   const words = new Set<string>();
   const texts = new Set<string>();
   const add = (text: string): void => {
