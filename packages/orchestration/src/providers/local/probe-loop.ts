@@ -65,7 +65,7 @@ async function untilStarted(
   await unheldSleep(clock, initialDelayMs, signal);
   const endsAt = clock.monotonic() + everyMs * failures;
   for (let tries = 0; ; tries += 1) {
-    const failure = await probe(config, subject, signal);
+    const failure = await probe(config, subject);
     signal.throwIfAborted();
     if (failure === undefined) return undefined;
     if (clock.monotonic() >= endsAt) return `It did not start in time: ${failure}`;
@@ -84,7 +84,7 @@ async function watchReadiness(
   let ready = false;
   let run = 0;
   for (let tries = 0; ; tries += 1) {
-    const failure = await probe(config, subject, options.signal);
+    const failure = await probe(config, subject);
     options.signal.throwIfAborted();
     if (failure !== undefined) events.waiting(failure);
     run = (failure === undefined) === ready ? 0 : run + 1;
@@ -114,7 +114,7 @@ async function watchLiveness(
   await unheldSleep(options.clock, initialDelayMs, options.signal);
   for (let run = 0; ; ) {
     await pause(config, Number.POSITIVE_INFINITY, options);
-    const failure = await probe(config, subject, options.signal);
+    const failure = await probe(config, subject);
     options.signal.throwIfAborted();
     run = failure === undefined ? 0 : run + 1;
     if (run < failures) continue;

@@ -16,29 +16,24 @@ export interface ProbeSubject {
   readonly outputFrom: { readonly stdout: number; readonly stderr: number };
 }
 
-/** Asks once. Returns `undefined` when it succeeded, else why not in a few words. */
-export async function probe(
-  config: ProbeConfig,
-  subject: ProbeSubject,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+/** Asks once, for at most the probe's timeout. Returns `undefined` when it succeeded, else why not in a few words. */
+export async function probe(config: ProbeConfig, subject: ProbeSubject): Promise<string | undefined> {
   const { timeoutMs = 1_000 } = config;
   if ('logLine' in config && config.logLine !== undefined) return await logLine(config.logLine, subject);
-  if ('exec' in config && config.exec !== undefined) return await exec(config.exec, subject, timeoutMs, signal);
+  if ('exec' in config && config.exec !== undefined) return await exec(config.exec, subject, timeoutMs);
   if (subject.port === undefined) return 'The service has no port to ask.';
-  if ('http' in config && config.http !== undefined) return await http(config.http, subject, timeoutMs, signal);
-  return await tcp(subject.host, subject.port, timeoutMs, signal);
+  if ('http' in config && config.http !== undefined) return await http(config.http, subject, timeoutMs);
+  return await tcp(subject.host, subject.port, timeoutMs);
 }
 
 function http(
   { path, headers }: { readonly path: string; readonly headers?: Readonly<Record<string, string>> | undefined },
   { host, port }: ProbeSubject,
   timeoutMs: number,
-  signal: AbortSignal,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     // A connection of its own: a kept one would not notice that the port takes no new ones.
-    const asked = request({ host, port, path, agent: false, signal, headers: { ...headers, connection: 'close' } });
+    const asked = request({ host, port, path, agent: false, headers: { ...headers, connection: 'close' } });
     const timer = setTimeout(() => {
       resolve(`No answer to ${path} within ${timeoutMs} ms.`);
       asked.destroy();
@@ -57,9 +52,9 @@ function http(
   });
 }
 
-function tcp(host: string, port: number, timeoutMs: number, signal: AbortSignal): Promise<string | undefined> {
+function tcp(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, signal });
+    const socket = connect({ host, port });
     const done = (reason: string | undefined): void => {
       clearTimeout(timer);
       socket.destroy();
@@ -77,7 +72,6 @@ function exec(
   [program = '', ...args]: readonly string[],
   { environment, workingDirectory }: ProbeSubject,
   timeoutMs: number,
-  signal: AbortSignal,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     const options = {
@@ -85,7 +79,6 @@ function exec(
       cwd: workingDirectory,
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
-      signal,
     } as const;
     execFile(program, args, options, (error) => {
       if (error === null) resolve(undefined);
