@@ -31,6 +31,7 @@ const envelope: Campaign = defineCampaign({
       if (accepted) fail(`bit ${bit} was not noticed`);
       if (tried % 10_000 === 0) progress(tried);
     }
+    progress(count);
     call.end();
   },
 });
@@ -75,6 +76,7 @@ const bytes: Campaign = defineCampaign({
       }
       if (tried % 100 === 0) progress(tried);
     }
+    progress(count);
     call.end();
     await rm(folder, { recursive: true, force: true });
   },

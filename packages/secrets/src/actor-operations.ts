@@ -4,6 +4,7 @@ import type { CallOptions, SecretValue } from '@mnops/core/spi';
 import { secretsError } from './codes.js';
 import { assertPath, assertPrefix } from './path.js';
 import type { SecretHandle } from './read/handle.js';
+import type { SecretReader } from './read/reader.js';
 import { useSecret } from './read/with-secret.js';
 import { resolveReference, resolveTexts } from './resolve.js';
 import type {
@@ -24,6 +25,7 @@ const manyAtOnce = 20;
 /** Everything that one actor can do with one manager's secrets. */
 export class ActorOperations implements SecretOperations {
   readonly #core: SecretsCore;
+  readonly #reader: SecretReader;
   readonly #actor: string;
   readonly #writer: SecretWriter;
   /** Whether a cached value may be handed out without rules and records. */
@@ -32,17 +34,18 @@ export class ActorOperations implements SecretOperations {
 
   constructor(core: SecretsCore, actor: string) {
     this.#core = core;
+    this.#reader = core.reader;
     this.#actor = actor;
     this.#writer = new SecretWriter(core, actor);
     this.#plain = !core.policy.restricts && !core.recorder.recordsCachedReads;
   }
 
-  async get(path: string, options?: ReadOptions): Promise<SecretValue | undefined> {
+  get(path: string, options?: ReadOptions): Promise<SecretValue | undefined> {
     if (options === undefined && this.#plain && !this.#readChannel.hasSubscribers) {
-      const value = this.#core.reader.fresh(path);
+      const value = this.#reader.fresh(path);
       if (value !== undefined) return value;
     }
-    return await this.#get(path, options ?? {});
+    return this.#get(path, options ?? {});
   }
 
   async getOrThrow(path: string, options?: ReadOptions): Promise<SecretValue> {

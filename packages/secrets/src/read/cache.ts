@@ -11,6 +11,8 @@ export interface CacheEntry {
   readonly key: string;
   readonly path: string;
   readonly value: SecretValue | undefined;
+  /** The value as a promise, made once: handing it out costs a warm read no allocation. */
+  readonly resolved: Promise<SecretValue | undefined>;
   /** On the monotonic clock. */
   readonly loadedAt: number;
   /** On the monotonic clock. */
@@ -82,7 +84,7 @@ export class ReadCache {
     const loadedAt = clock.monotonic();
     const expiresAtMs = value?.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
     const freshUntil = loadedAt + freshForMs;
-    const facts = { key, path, value, loadedAt, freshUntil, expiresAtMs, sizeBytes };
+    const facts = { key, path, value, resolved: Promise.resolve(value), loadedAt, freshUntil, expiresAtMs, sizeBytes };
     this.#entries.set(key, { ...facts, used: false, retryAt: 0, failures: 0 });
     this.#bytes += sizeBytes;
     const keys = this.#keysByPath.get(path);

@@ -56,26 +56,27 @@ export class SecretReader {
   readonly stats: ReadStats = { hits: 0, misses: 0, staleServed: 0, providerCalls: 0, retries: 0 };
   readonly cache: ReadCache | undefined;
   readonly #options: ReaderOptions;
+  readonly #clock: Clock;
   readonly #flights;
   /** Keys under way by path, so that a write can cut them off. */
   readonly #loading = new Map<string, Set<string>>();
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    this.#clock = options.clock;
     this.#flights = singleFlight<string, SecretValue | undefined>({ clock: options.clock });
     this.cache = options.cache === undefined ? undefined : new ReadCache(options.cache);
   }
 
-  /** The current value while the cache has it fresh and unexpired, without a promise: the read that happens a million times. */
-  fresh(path: string): SecretValue | undefined {
+  /** The current value while the cache has it fresh and unexpired: the read that happens a million times. */
+  fresh(path: string): Promise<SecretValue | undefined> | undefined {
     const entry = this.cache?.get(path);
     if (entry?.value === undefined || entry.path !== path) return undefined;
-    const { clock } = this.#options;
-    if (clock.monotonic() >= entry.freshUntil) return undefined;
-    if (entry.expiresAtMs !== Number.POSITIVE_INFINITY && clock.now() >= entry.expiresAtMs) return undefined;
+    if (this.#clock.monotonic() >= entry.freshUntil) return undefined;
+    if (entry.expiresAtMs !== Number.POSITIVE_INFINITY && this.#clock.now() >= entry.expiresAtMs) return undefined;
     entry.used = true;
     this.stats.hits += 1;
-    return entry.value;
+    return entry.resolved;
   }
 
   async read(path: string, request: ReadRequest = {}): Promise<ReadAnswer> {
