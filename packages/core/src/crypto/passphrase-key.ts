@@ -1,10 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { credential } from '../call.js';
 import { coreError } from '../errors/core-error.js';
 import type { Call, Credential } from '../spi/base.js';
 import type { KeyWrapper } from '../spi/key-wrapper.js';
 import { unwrapDataKey, wrapDataKey } from './key-wrap.js';
-import { integrityError, keyBytes, pbkdf2 } from './primitives.js';
+import { hmac, integrityError, keyBytes, pbkdf2 } from './primitives.js';
 
 /** What a passphrase key is made from. */
 export interface PassphraseKeyOptions {
@@ -42,13 +42,15 @@ export function passphraseKey(options: PassphraseKeyOptions): KeyWrapper {
   const { passphrase, iterations = sealingIterations, keyId = 'passphrase' } = options;
   checkIterations(iterations);
   const derived = new Map<string, Promise<Uint8Array>>();
+  // So that the names of cached keys say nothing about the passphrase.
+  const cacheKey = randomBytes(keyBytes);
   let sealingSalt: Uint8Array | undefined;
 
   async function keyFor(salt: Uint8Array, rounds: number, call: Call): Promise<Uint8Array> {
     const text = (await credential(passphrase, call)).normalize('NFC');
     if (text === '') throw coreError('MNOPS_CORE_KEY_INVALID', 'The passphrase is empty.');
     call.signal.throwIfAborted();
-    const name = createHash('sha256').update(salt).update(`${rounds} `).update(text).digest('base64');
+    const name = hmac(cacheKey, salt, Buffer.from(`${rounds} ${text}`, 'utf8')).toString('base64');
     let key = derived.get(name);
     if (key === undefined) {
       key = pbkdf2({ password: text, salt, iterations: rounds, length: keyBytes });
