@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+// #region trace
 import { PerformanceMonitoringManager, type Span, type Trace } from '@mnops/apm';
 
-// #region trace
 const apm = new PerformanceMonitoringManager({ service: 'shop' });
 await apm.start();
 

@@ -9,8 +9,8 @@ import { otlp, otlpHandler } from '@mnops/apm/otlp';
 if (process.argv[2] === 'api') await api(process.argv[3] ?? '');
 else await web();
 
-// #region caller
 async function web(): Promise<void> {
+  // #region caller
   const apm = new PerformanceMonitoringManager({ service: 'web' });
   await apm.start();
   const collector = createServer(otlpHandler(apm)).listen(0, '127.0.0.1');
@@ -41,8 +41,8 @@ async function web(): Promise<void> {
   await apm.stop();
 }
 
-// #region called
 async function api(collectorUrl: string): Promise<void> {
+  // #region called
   const apm = new PerformanceMonitoringManager({ service: 'api', exporters: [otlp({ url: collectorUrl })] });
   await apm.start();
   const server = createServer((request, response) => {

@@ -134,8 +134,9 @@ export class AnomalyTracker {
       return;
     }
     watch.calmBuckets += 1;
-    if (watch.open === undefined) watch.unusualSinceMs = undefined;
-    else if (watch.calmBuckets >= this.#length) this.#close(watch);
+    // Chance makes one stretch of a long run look usual; it does not end the run.
+    if (watch.open === undefined && watch.calmBuckets > this.#length / 4) watch.unusualSinceMs = undefined;
+    else if (watch.open !== undefined && watch.calmBuckets >= this.#length) this.#close(watch);
   }
 
   #openIfLasting(
