@@ -1,4 +1,5 @@
 import { execFileSync, fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
   chmod,
@@ -19,7 +20,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ObjectStore } from '../spi/object-store.js';
 import { objectStoreContract } from '../testing/object-store-contract.js';
-import { testCall } from '../testing/test-call.js';
+import { eventually, testCall } from '../testing/test-call.js';
 import { pathOf } from './folder-layout.js';
 import { folderStore } from './folder-store.js';
 
@@ -265,6 +266,33 @@ describe('folderStore between processes', () => {
     expect(created.reduce((sum, count) => sum + count, 0)).toBe(20);
     expect(existsSync(join(folder, '.mnops/tmp'))).toBe(true);
     expect(await readdir(join(folder, '.mnops/tmp'))).toEqual([]);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('keeps what it acknowledged and nothing half, however often its writer is killed', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mnops-store-'));
+    const child = join(import.meta.dirname, 'fixtures/store-writer.ts');
+    const acknowledged: string[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const writer = fork(child, [folder], { execArgv: ['--conditions=@mnops/source', '--import', 'tsx'] });
+      const before = acknowledged.length;
+      writer.on('message', (hash) => void acknowledged.push(String(hash)));
+      await eventually(() => acknowledged.length > before + 2, { timeoutMs: 20_000 });
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
+      writer.kill('SIGKILL');
+      await new Promise((resolve) => writer.once('close', resolve));
+    }
+    const store = folderStore({ folder });
+    const stored = new Set<string>();
+    for (const name of await names(store, 'object/')) {
+      const bytes = await readFile(join(folder, name));
+      const hash = createHash('sha256').update(bytes).digest('hex');
+      expect(name).toBe(`object/${hash}`);
+      stored.add(hash);
+    }
+    expect(acknowledged.filter((hash) => !stored.has(hash))).toEqual([]);
+    expect(stored.has((await text(store, 'latest')) ?? '')).toBe(true);
+    await store.put('latest', Buffer.from('free again'), testCall());
     await rm(folder, { recursive: true, force: true });
   });
 });
