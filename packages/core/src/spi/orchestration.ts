@@ -41,7 +41,7 @@ export interface ContainerConfig {
     | {
         /** Until it succeeds the others are not asked; when it fails for good the instance is restarted. */
         readonly startup?: ProbeConfig | undefined;
-        /** Whether the instance takes requests. Default: its port accepts; without a port: it runs. */
+        /** Whether the instance takes requests. Default: its port accepts; without a port: it has run for half a second. */
         readonly readiness?: ProbeConfig | undefined;
         /** When it fails for good the instance is restarted. Default none. */
         readonly liveness?: ProbeConfig | undefined;

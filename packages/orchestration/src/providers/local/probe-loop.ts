@@ -20,6 +20,7 @@ export interface ProbeLoopOptions {
 
 const firstEveryMs = 15;
 const quickGrowth = 1.25;
+const runsMs = 500;
 
 /** Asks an instance until the signal aborts: first startup, then readiness and liveness beside each other. */
 export function watchProbes(
@@ -39,13 +40,19 @@ export function watchProbes(
     }
     const ready = readiness ?? ((config.ports ?? []).length > 0 ? ({ tcp: true } as const) : undefined);
     const loops: Promise<void>[] = [];
-    if (ready === undefined) events.ready();
+    if (ready === undefined) loops.push(afterRunning(events, options));
     else loops.push(watchReadiness(ready, subject, events, options));
     if (liveness !== undefined) loops.push(watchLiveness(liveness, subject, events, options));
     await Promise.all(loops);
   };
   // The only rejection is the signal's: the instance has ended.
   run().catch(() => undefined);
+}
+
+/** Nothing can be asked: what has run for a moment did not fail at its start. */
+async function afterRunning(events: ProbeEvents, { clock, signal }: ProbeLoopOptions): Promise<void> {
+  await unheldSleep(clock, runsMs, signal);
+  events.ready();
 }
 
 /** Quick at first, so that a service that is up is seen at once; then in the probe's own time. */
