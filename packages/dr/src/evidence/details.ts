@@ -8,6 +8,7 @@ import type { EvidenceDetails } from './evidence-log.js';
 /** A record is small; the whole list stands in the result. */
 const mostListed = 20;
 
+/** What the record of a backup says. */
 export function backupDetails(result: BackupResult): EvidenceDetails {
   return {
     point: result.point?.id ?? null,
@@ -22,6 +23,7 @@ export function backupDetails(result: BackupResult): EvidenceDetails {
   };
 }
 
+/** What the events of a backup carry. */
 export function backupContext(result: BackupResult): OperationContext {
   return {
     snapshot: result.point?.id ?? null,
@@ -32,6 +34,7 @@ export function backupContext(result: BackupResult): OperationContext {
   };
 }
 
+/** What the record of a restore says. */
 export function restoreDetails(result: RestoreResult): EvidenceDetails {
   return {
     point: result.point.id,
@@ -45,11 +48,13 @@ export function restoreDetails(result: RestoreResult): EvidenceDetails {
   };
 }
 
+/** What the events of a restore carry. */
 export function restoreContext(result: RestoreResult): OperationContext {
   const { point, files, bytes, state } = result;
   return { source: point.sources.join(','), snapshot: point.id, files: files.length, bytes, outcome: state };
 }
 
+/** What the record of a validation says. */
 export function validateDetails(result: ValidationResult): EvidenceDetails {
   return {
     depth: result.depth,
@@ -63,6 +68,7 @@ export function validateDetails(result: ValidationResult): EvidenceDetails {
   };
 }
 
+/** What the record of a drill or a recovery says. */
 export function runDetails(outcome: RecoveryOutcome): EvidenceDetails {
   return {
     id: outcome.id,
@@ -86,6 +92,7 @@ export function runDetails(outcome: RecoveryOutcome): EvidenceDetails {
   };
 }
 
+/** The error of a backup that could not read everything. */
 export function incompleteBackup(result: BackupResult): MnopsError {
   const failed = result.sources.filter(({ state }) => state === 'failed').map(({ id }) => id);
   const parts = [
@@ -97,6 +104,7 @@ export function incompleteBackup(result: BackupResult): MnopsError {
   });
 }
 
+/** The error of a restore that could not bring everything back. */
 export function incompleteRestore(result: RestoreResult): MnopsError {
   const wrong = result.findings.filter(({ severity }) => severity === 'error').length;
   const text = `${result.damaged.length} paths are lost or damaged, ${wrong} findings of the components themselves.`;

@@ -16,11 +16,15 @@ export class RestoreReport {
   readonly damaged: PathFinding[] = [];
   /** Paths whose content is right and some attribute is not. */
   readonly skippedAttributes: PathFinding[] = [];
+  readonly #noted = new Set<string>();
   bytes = 0;
   /** Files that were read again from the disk and had the right hash. */
   verifiedFiles = 0;
 
+  /** Notes a file once, however often its source reads it. */
   file(path: string, size: number, sha256: string): void {
+    if (this.#noted.has(path)) return;
+    this.#noted.add(path);
     this.files.push({ path, size, sha256 });
     this.bytes += size;
   }
