@@ -22,6 +22,7 @@ export { type HealthSourceSubject, healthSourceContract } from './health-source-
 export { type KeyWrapperSubject, keyWrapperContract } from './key-wrapper-contract.js';
 export { type LeaseLimits, type LeaseSubject, leaseContract } from './lease-contract.js';
 export { type LogSourceLimits, type LogSourceSubject, logSourceContract } from './log-source-contract.js';
+export { type LogStoreSubject, logStoreContract } from './log-store-contract.js';
 export { type MemorySnapshot, memorySnapshot } from './memory-snapshot.js';
 export {
   type MetricFeed,
