@@ -371,3 +371,16 @@ describe('options', () => {
     }
   });
 });
+
+describe('process hooks', () => {
+  it('are there only while asked for and running', async () => {
+    const before = process.listenerCount('SIGTERM');
+    const plain = await started();
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+    await plain.stop();
+    const hooked = await started({ processHooks: true });
+    expect(process.listenerCount('SIGTERM')).toBe(before + 1);
+    await hooked.stop();
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+  });
+});
