@@ -33,7 +33,7 @@ leaseContract(
       close: () => rm(folder, { recursive: true, force: true }),
     };
   },
-  { ttlMs: 800 },
+  { ttlMs: 1_500 },
 );
 
 describe('fileLease', () => {

@@ -2,7 +2,7 @@ import type { Call, Spi } from './base.js';
 
 /** Gives one owner at a time the right to act under a name. */
 export interface Lease extends Spi<'lease'> {
-  /** The held lease, or `undefined` while another owner has it. */
+  /** The held lease, or `undefined` while it is held, by another owner or by this one. */
   acquire(
     name: string,
     options: { readonly ttlMs: number; readonly owner: string },

@@ -35,7 +35,7 @@ export interface ObjectStore extends Spi<'object-store'> {
     readonly anyName: boolean;
     readonly maxObjectBytes: number;
   };
-  /** The object, or `undefined` when absent. `range.end` is exclusive. */
+  /** The object, or `undefined` when absent. `range.end` is exclusive; beyond the end of the object there are no bytes. */
   get(
     name: string,
     call: Call & { readonly range?: { readonly start: number; readonly end?: number | undefined } | undefined },
