@@ -7,12 +7,10 @@ import { table } from '../table.js';
 import { checkChangesets } from './changesets.js';
 import { type Gate, type GateResult, programGate, runTool } from './gate.js';
 import { checkLoadedModules } from './loaded-modules.js';
-import type { PackedPackages } from './packed.js';
+import { buildAll, type PackedPackages } from './packed.js';
 import { checkSizes } from './size.js';
 
-const turbo = 'node_modules/turbo/bin/turbo';
 const tsc = 'node_modules/typescript/bin/tsc';
-const quiet = ['--output-logs=errors-only', '--log-prefix=none', '--concurrency=2'];
 
 /** Every gate, the cheap ones first. `packed` gives the tarballs, packed once for all that want them. */
 export function allGates(packed: () => Promise<PackedPackages>): readonly Gate[] {
@@ -30,7 +28,7 @@ export function allGates(packed: () => Promise<PackedPackages>): readonly Gate[]
     // Two programs for all workspaces: one per workspace would read and check core's sources ten times.
     programGate('types of packages', tsc, ['-p', 'tsconfig.packages.json']),
     programGate('types of benches, tooling and examples', tsc, ['-p', 'tsconfig.programs.json']),
-    programGate('build', process.execPath, [turbo, 'run', 'build', ...quiet]),
+    { name: 'build', run: buildAll },
     { name: 'size', needs: 'build', run: checkSizes },
     { name: 'loaded modules', needs: 'build', run: checkLoadedModules },
     ...publishedPackages.flatMap((id) => [

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { runProgram } from '../parts/program.js';
 import { part } from '../parts/registry.js';
+import type { InstalledConsumers } from './install.js';
 
 /** One consumer on one Node. */
 export interface ConsumerRun {
@@ -14,8 +15,8 @@ interface Runtime {
   readonly path: string;
 }
 
-/** Every consumer: the programs on each Node that is here, the types once. */
-export function consumerRuns(folder: string): readonly ConsumerRun[] {
+/** Every consumer in order: without optional peers on each Node that is here, then with them; the types once. */
+export function consumerRuns({ folder, addPeers }: InstalledConsumers): readonly ConsumerRun[] {
   const others = (['node22', 'node24'] as const).map((id) => part(id)).filter(({ available }) => available);
   const runtimes: readonly Runtime[] = [
     { name: `Node ${process.versions.node}`, path: process.execPath },
@@ -30,6 +31,13 @@ export function consumerRuns(folder: string): readonly ConsumerRun[] {
   });
   const first = runtimes[0] ?? { name: 'Node', path: process.execPath };
   const tsc = join(folder, 'node_modules', 'typescript', 'bin', 'tsc');
+  const installPeers: ConsumerRun = {
+    name: 'optional peers install beside the packages',
+    run: async () => {
+      await addPeers();
+      return { ok: true, output: '' };
+    },
+  };
   return [
     program('bundled (build)', first, 'bundled/build.mjs'),
     ...runtimes.flatMap((runtime) => [
@@ -38,6 +46,9 @@ export function consumerRuns(folder: string): readonly ConsumerRun[] {
       program('two copies', runtime, 'two-copies/index.mjs'),
       program('bundled', runtime, 'bundled/out/program.cjs'),
     ]),
+    installPeers,
+    program('esm with peers', first, 'esm/index.mjs'),
+    program('cjs with peers', first, '--no-experimental-require-module', 'cjs/index.cjs'),
     ...['node16', 'nodenext', 'bundler'].map((resolution) =>
       program(`types ${resolution}`, first, tsc, '-p', `types/tsconfig.${resolution}.json`),
     ),

@@ -30,7 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
     return packing;
   };
   if (wanted('check')) sections.push(await checkSection(packed));
-  else await titled('build', buildAll);
+  else sections.push(await titled('build', () => runTrials('build', [{ name: 'every workspace', run: buildAll }])));
   if (wanted('unit'))
     sections.push(await titled('unit, contract and property tests', () => runVitest('tests', process.execPath, [])));
   if (wanted('campaigns')) sections.push(await titled('campaigns', shortCampaigns));
@@ -75,7 +75,7 @@ async function packageSections(packed: () => Promise<PackedPackages>): Promise<r
     try {
       const { tarballs } = await packed();
       const consumers = await installConsumers(tarballs);
-      const section = await runTrials('consumers', consumerRuns(consumers.folder));
+      const section = await runTrials('consumers', consumerRuns(consumers));
       consumers.remove();
       return [section, await runTrials('publish', publishTrials(tarballs), 2)];
     } catch (error) {
