@@ -9,7 +9,8 @@ export interface PeerSketch {
 
 /** The sketch of `@datadog/sketches-js`. */
 export function peerSketch(relativeAccuracy: number): PeerSketch {
-  const { DDSketch } = createRequire(import.meta.url)('@datadog/sketches-js') as {
+  const require = createRequire(import.meta.url);
+  const { DDSketch } = require('@datadog/sketches-js') as {
     readonly DDSketch: new (options: { readonly relativeAccuracy: number }) => PeerSketch;
   };
   return new DDSketch({ relativeAccuracy });

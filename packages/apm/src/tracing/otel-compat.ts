@@ -70,7 +70,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
   const processor: SpanProcessor = {
     onStart: (span, parent) => {
       const above = api.trace.getSpan(parent);
-      const local = above instanceof GuardedSpan ? above.inner : above;
+      const local = (above as Partial<GuardedSpan> | undefined)?.inner ?? above;
       anchor(span as unknown as AnchoredSpan, local as unknown as AnchoredSpan | undefined);
       options.onStart();
     },
