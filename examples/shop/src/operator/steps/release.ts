@@ -1,5 +1,5 @@
 import { MnopsError } from '@mnops/core';
-import { canary, type OrchestrationResult } from '@mnops/orchestration';
+import { canary, latency, type OrchestrationResult } from '@mnops/orchestration';
 import type { Observer } from '../observer.js';
 import { catalogService } from '../services.js';
 import type { Shop } from '../shop.js';
@@ -12,14 +12,24 @@ export interface Release {
   readonly endedMs: number;
 }
 
-/** A share of the requests for ten seconds each, judged against the stable version. */
+/**
+ * A share of the requests for 14 seconds each, judged against the stable version: failures over the whole time, latency over
+ * the last eight seconds, when the new processes are warm.
+ */
 const strategy = canary({
   weights: [25, 60],
-  everyMs: 10_000,
-  intervalMs: 9_000,
+  everyMs: 14_000,
+  intervalMs: 13_000,
   maxErrorShareOverStable: 0.01,
-  maxP99RatioToStable: 3,
-  p99ToleranceMs: 80,
+  metrics: [
+    {
+      ...latency({ percentile: 95, maxRatioToStable: 3, toleranceMs: 80, windowMs: 8_000 }),
+      initialDelayMs: 13_000,
+      intervalMs: 13_000,
+      minObservations: 50,
+      inconclusiveLimit: -1,
+    },
+  ],
 });
 
 /** Releases version 2 of the catalog as a canary and waits for the verdict. */
