@@ -61,7 +61,8 @@ export class TraceRing {
     const { traceId } = span;
     let trace = this.#traces.get(traceId);
     if (trace === undefined) {
-      trace = { traceId, spans: [], bytes: 200, startMs, endMs, hasError: false, cut: 0 };
+      // Made with its first span: an empty list would grow to room for seventeen, and most traces in a process are short.
+      trace = { traceId, spans: [span], bytes: 200, startMs, endMs, hasError: false, cut: 0 };
       this.#traces.set(traceId, trace);
       this.#order.push(trace);
       this.#bytes += trace.bytes;
@@ -70,14 +71,16 @@ export class TraceRing {
       return false;
     }
     if (span.status.code === 'error') trace.hasError = true;
-    if (trace.spans.length >= maxSpansPerTrace) {
-      trace.cut += 1;
-      this.#cut += 1;
-      return true;
+    if (trace.spans[0] !== span) {
+      if (trace.spans.length >= maxSpansPerTrace) {
+        trace.cut += 1;
+        this.#cut += 1;
+        return true;
+      }
+      trace.spans.push(span);
     }
     if (startMs < trace.startMs) trace.startMs = startMs;
     if (endMs > trace.endMs) trace.endMs = endMs;
-    trace.spans.push(span);
     const bytes = sizeOf(span);
     trace.bytes += bytes;
     this.#bytes += bytes;
