@@ -21,7 +21,9 @@ export function compress(bytes: Uint8Array): Buffer | undefined {
   // Content that is compressed or random already is most often so throughout: a look at the beginning is enough.
   if (bytes.length > 65_536 && native.zstdCompressSync(bytes.subarray(0, 4096)).length > 3900) return undefined;
   const packed = native.zstdCompressSync(bytes);
-  return packed.length < bytes.length ? packed : undefined;
+  // A fault of the library or of memory must not become a backup that cannot be read: such bytes are stored as they are.
+  if (packed.length >= bytes.length || expand(packed, bytes.length)?.equals(bytes) !== true) return undefined;
+  return packed;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { BlobType } from './blob-index.js';
 import type { Envelope } from './envelope.js';
 import { encodePackHeader, type PackedBlob } from './pack-header.js';
@@ -14,6 +14,8 @@ export interface FinishedPack {
 export class PackBuilder {
   readonly #envelope: Envelope;
   #buffer: Buffer;
+  /** Fed as blobs come, so that a full pack does not hold up the event loop. */
+  readonly #hash: Hash = createHash('sha256');
   #used = 0;
   #blobs: PackedBlob[] = [];
 
@@ -48,7 +50,7 @@ export class PackBuilder {
     length.writeUInt32LE(this.#used - begin);
     this.#append(length);
     const bytes = this.#buffer.subarray(0, this.#used);
-    return { id: createHash('sha256').update(bytes).digest('hex'), bytes, blobs: this.#blobs };
+    return { id: this.#hash.digest('hex'), bytes, blobs: this.#blobs };
   }
 
   #append(part: Uint8Array): void {
@@ -58,6 +60,7 @@ export class PackBuilder {
       this.#buffer = larger;
     }
     this.#buffer.set(part, this.#used);
+    this.#hash.update(part);
     this.#used += part.length;
   }
 }
