@@ -2,11 +2,6 @@ import type { CodeEntry } from '@mnops/core';
 
 /** Error codes of this package; `docs/errors.md` is generated from them. */
 export const codes = {
-  MNOPS_ORCHESTRATION_INVALID_SPEC: {
-    retryable: false,
-    meaning: 'A description of a service has a field that is unknown, missing, of the wrong kind or contradictory.',
-    remedy: 'Change the fields that `details.issues` names.',
-  },
   MNOPS_ORCHESTRATION_PORT_UNAVAILABLE: {
     retryable: true,
     meaning: 'A port that a service should listen on is taken, or may not be used by this process.',

@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { callOf, codeOf, coreError, MnopsError, systemClock, withCall } from '@mnops/core';
+import { codeOf, coreError, MnopsError, systemClock, withCall } from '@mnops/core';
 import { type AuditLog, openAuditLog } from '@mnops/core/audit';
 import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config';
 import { type EventHub, eventHub, Lifecycle, processHooks } from '@mnops/core/lifecycle';
@@ -18,16 +17,15 @@ import type {
 } from '@mnops/core/spi';
 import type { DeploymentConfig, OrchestrationOperation, OrchestrationResult } from './deployment.js';
 import type { OrchestrationEvents, RolloutEvent } from './events.js';
-import { configSchema, deploymentSchema, type OrchestrationConfig } from './orchestration-config.js';
+import { configSchema, type OrchestrationConfig } from './orchestration-config.js';
 import { orchestrationError } from './orchestration-error.js';
 import { type OrchestrationPlan, planOf } from './plan.js';
 import { local } from './providers/local/index.js';
-import { configOf, parseRecord, type RolloutRecord, type ServiceRecord, withRevision } from './rollout/record.js';
-import { ServiceHost } from './service-host.js';
+import { factsOf, joined, namesOf } from './results.js';
+import { configOf, withRevision } from './rollout/record.js';
+import { ServiceRegistry, stateError } from './service-registry.js';
 import { inDependencyOrder } from './spec/order.js';
-import { serviceReferences } from './spec/references.js';
 import { revisionOf } from './spec/revision.js';
-import { parseServices } from './spec/service-schema.js';
 import { reportOf } from './status/health.js';
 import { type Revision, type ServiceStatus, statusOf } from './status/service-status.js';
 import { watchEvents } from './status/watch.js';
@@ -61,7 +59,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #lifecycle: Lifecycle;
   readonly #events: EventHub<OrchestrationEvents> = eventHub<OrchestrationEvents>();
-  readonly #services: Map<string, ServiceHost> = new Map();
+  readonly #registry: ServiceRegistry;
   readonly #ended: Partial<Record<OrchestrationResult['state'], number>> = {};
   #audit: AuditLog | undefined;
   #removeHook: (() => void) | undefined;
@@ -86,6 +84,15 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
       start: (call) => this.#start(call),
       close: () => this.#close(),
       onStatus: (status, reasons) => this.#events.emit('status:changed', { status, reasons }),
+    });
+    this.#registry = new ServiceRegistry({
+      provider: this.#provider,
+      clock: this.#clock,
+      events: this.#events,
+      metricSources: this.#config.metricSources,
+      secrets: this.#config.secrets,
+      signal: this.#lifecycle.signal,
+      degrade: (reason) => this.#lifecycle.degrade(reason),
     });
     this.#events.on('rollout:ended', ({ result }) => {
       this.#ended[result.state] = (this.#ended[result.state] ?? 0) + 1;
@@ -134,7 +141,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** Everything that is wrong with the descriptions; empty when they can be deployed here. */
   check(services: ServiceConfig | readonly ServiceConfig[]): readonly ConfigIssue[] {
     try {
-      this.#parse(services);
+      this.#registry.parse(services);
       return [];
     } catch (error) {
       if (MnopsError.is(error, 'MNOPS_CORE_CONFIG_INVALID')) return (error.details?.['issues'] ?? []) as ConfigIssue[];
@@ -149,10 +156,10 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<OrchestrationPlan> {
     return await this.#do(options, async () => {
-      const parsed = this.#parse(services);
-      this.#deployment(deployment);
-      const order = inDependencyOrder(parsed, new Set(this.#services.keys()));
-      return planOf(order, deployment, (service) => this.#services.get(service)?.record);
+      const parsed = this.#registry.parse(services);
+      this.#registry.deployment(deployment);
+      const order = inDependencyOrder(parsed, new Set(this.#registry.services.keys()));
+      return planOf(order, deployment, (service) => this.#registry.services.get(service)?.record);
     });
   }
 
@@ -168,21 +175,21 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<OrchestrationResult> {
     return await this.#change('deploy', namesOf(services), options, async () => {
-      const parsed = this.#parse(services);
-      const checked = this.#deployment(deployment);
-      const layers = inDependencyOrder(parsed, new Set(this.#services.keys()));
+      const parsed = this.#registry.parse(services);
+      const checked = this.#registry.deployment(deployment);
+      const layers = inDependencyOrder(parsed, new Set(this.#registry.services.keys()));
       const startedAt = new Date(this.#clock.now());
       const startedMs = this.#clock.monotonic();
       // Addresses first: an instance may be told where a service is that starts after it.
-      for (const config of parsed) await this.#provider.prepare(config, this.#call());
-      const before = new Map(parsed.map(({ name }) => [name, this.#services.get(name)?.record.stable]));
+      for (const config of parsed) await this.#provider.prepare(config, this.#registry.call());
+      const before = new Map(parsed.map(({ name }) => [name, this.#registry.services.get(name)?.record.stable]));
       const results: OrchestrationResult[] = [];
       for (const layer of layers) {
-        const ended = await Promise.allSettled(layer.map((config) => this.#deployOne(config, checked)));
+        const ended = await Promise.allSettled(layer.map((config) => this.#registry.deployOne(config, checked)));
         const failed = ended.find((one) => one.status === 'rejected');
         for (const one of ended) if (one.status === 'fulfilled') results.push(one.value);
         if (failed !== undefined) {
-          if (checked.together === true) await this.#bringBack(results, before);
+          if (checked.together === true) await this.#registry.bringBack(results, before);
           throw failed.reason;
         }
       }
@@ -202,12 +209,14 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
       throw configError('scale', [{ ...issue, remedy: 'Change `replicas`.' }]);
     }
     return await this.#change('scale', service, options, async () => {
-      const host = this.#idle(service);
+      const host = this.#registry.idle(service);
       const { record } = host;
       const from = record.replicas;
       return await traced('mnops:orchestration:scale', { service, from, to: replicas }, async (context) => {
         const next = { ...record, replicas, hold: replicas === 0 && options.hold === true };
-        const result = await host.drive(this.#rollout(next, 'scale', this.#stable(record), { onFailure: 'keep' }));
+        const result = await host.drive(
+          this.#registry.rollout(next, 'scale', this.#registry.stable(record), { onFailure: 'keep' }),
+        );
         context['outcome'] = result.state;
         return result;
       });
@@ -217,14 +226,14 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** Every instance is replaced by a new one of the same description. */
   async restart(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
     return await this.#change('restart', service, options, async () => {
-      const host = this.#idle(service);
+      const host = this.#registry.idle(service);
       const { record } = host;
-      const stable = this.#stable(record);
+      const stable = this.#registry.stable(record);
       const config = configOf(record, stable)!;
       const generation = Number(/-r(\d+)$/.exec(stable)?.[1] ?? 0) + 1;
       const revision = revisionOf(config, generation);
       const next = withRevision(record, { revision, config, createdMs: this.#clock.now() });
-      return await host.drive(this.#rollout(next, 'restart', revision, {}));
+      return await host.drive(this.#registry.rollout(next, 'restart', revision, {}));
     });
   }
 
@@ -234,11 +243,11 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     options: CallOptions & { readonly toRevision?: string | undefined } = {},
   ): Promise<OrchestrationResult> {
     const { toRevision } = options;
-    if (toRevision === undefined && this.#known(service).record.rollout !== undefined) {
+    if (toRevision === undefined && this.#registry.known(service).record.rollout !== undefined) {
       return await this.abort(service, options);
     }
     return await this.#change('rollback', service, options, async () => {
-      const host = this.#idle(service);
+      const host = this.#registry.idle(service);
       const { record } = host;
       const served = record.revisions.filter(
         ({ revision, servedMs }) => revision !== record.stable && servedMs !== undefined,
@@ -251,7 +260,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
           remedy: 'List the known ones with revisions().',
         });
       }
-      return await host.drive(this.#rollout(record, 'rollback', target, {}));
+      return await host.drive(this.#registry.rollout(record, 'rollback', target, {}));
     });
   }
 
@@ -261,7 +270,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     options: CallOptions & { readonly full?: boolean | undefined } = {},
   ): Promise<OrchestrationResult> {
     return await this.#change('promote', service, options, async () => {
-      const host = this.#known(service);
+      const host = this.#registry.known(service);
       if (options.full === true) await host.interrupt('It is promoted to the end.');
       const { record } = host;
       const { rollout } = record;
@@ -278,7 +287,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** The canary that runs stops before its next step. */
   async pause(service: string, options: CallOptions = {}): Promise<void> {
     await this.#change('pause', service, options, async () => {
-      const host = this.#known(service);
+      const host = this.#registry.known(service);
       if (!host.isRunning) throw stateError(service, 'has no rollout to pause');
       await host.pause();
     });
@@ -287,7 +296,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** A paused rollout goes on where it stopped; a verdict that could not be given is asked for again. */
   async resume(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
     return await this.#change('resume', service, options, async () => {
-      const host = this.#known(service);
+      const host = this.#registry.known(service);
       const { rollout } = host.record;
       if (rollout?.paused === undefined || host.isRunning) throw stateError(service, 'has no paused rollout to resume');
       const { paused: _, ...rest } = rollout;
@@ -298,7 +307,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** The rollout ends, and the old revision serves everything. */
   async abort(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
     return await this.#change('abort', service, options, async () => {
-      const host = this.#known(service);
+      const host = this.#registry.known(service);
       await host.interrupt('It was aborted.');
       const { record } = host;
       if (record.rollout === undefined) throw stateError(service, 'has no rollout to abort');
@@ -317,28 +326,28 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** The service and its address are gone; a service that is not known stays so. */
   async remove(service: string, options: CallOptions = {}): Promise<void> {
     await this.#change('remove', service, options, async () => {
-      await this.#services.get(service)?.interrupt('The service is removed.');
-      await this.#provider.remove(service, this.#call());
-      if (this.#services.delete(service)) this.#events.emit('service:removed', { service });
+      await this.#registry.services.get(service)?.interrupt('The service is removed.');
+      await this.#provider.remove(service, this.#registry.call());
+      if (this.#registry.services.delete(service)) this.#events.emit('service:removed', { service });
     });
   }
 
   /** Resolves once no rollout of the service runs; one that is paused does not run. */
   async settled(service: string, options: CallOptions = {}): Promise<void> {
-    await this.#do(options, async () => this.#services.get(service)?.settled());
+    await this.#do(options, async () => this.#registry.services.get(service)?.settled());
   }
 
   /** State of a service, or `undefined` when it is not known. */
   async inspect(service: string, options: CallOptions = {}): Promise<ServiceStatus | undefined> {
     return await this.#do(options, async () => {
-      const host = this.#services.get(service);
-      return host === undefined ? undefined : await statusOf(host.record, this.#provider, this.#call());
+      const host = this.#registry.services.get(service);
+      return host === undefined ? undefined : await statusOf(host.record, this.#provider, this.#registry.call());
     });
   }
 
   /** State of every service, by name. */
   async *list(options: CallOptions = {}): AsyncIterable<ServiceStatus> {
-    for (const service of [...this.#services.keys()].sort()) {
+    for (const service of [...this.#registry.services.keys()].sort()) {
       const status = await this.inspect(service, options);
       if (status !== undefined) yield status;
     }
@@ -347,7 +356,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   /** Known revisions of a service, newest first. */
   async *revisions(service: string, options: CallOptions = {}): AsyncIterable<Revision> {
     options.signal?.throwIfAborted();
-    const record = this.#services.get(service)?.record;
+    const record = this.#registry.services.get(service)?.record;
     for (const { revision, config, createdMs } of [...(record?.revisions ?? [])].reverse()) {
       yield { revision, version: config.version, createdAt: new Date(createdMs), stable: revision === record?.stable };
     }
@@ -399,28 +408,17 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
       requests.answered += status.requests.answered;
       requests.failed += status.requests.failed;
     }
-    return { services: this.#services.size, instances, readyInstances, rollouts: { ...this.#ended }, requests };
+    return {
+      services: this.#registry.services.size,
+      instances,
+      readyInstances,
+      rollouts: { ...this.#ended },
+      requests,
+    };
   }
 
   #running(): boolean {
     return this.status === 'ready' || this.status === 'degraded';
-  }
-
-  #call(): Call {
-    return {
-      signal: this.#lifecycle.signal,
-      remainingMs: () => Number.POSITIVE_INFINITY,
-      secret: (reference) => this.#secret(reference),
-    };
-  }
-
-  async #secret(reference: string): Promise<string> {
-    const call = callOf({ secrets: this.#config.secrets, signal: this.#lifecycle.signal, clock: this.#clock });
-    try {
-      return await call.secret(reference);
-    } finally {
-      call.end();
-    }
   }
 
   async #do<T>(options: CallOptions, run: () => Promise<T>): Promise<T> {
@@ -452,153 +450,6 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     });
   }
 
-  #parse(services: unknown): readonly ServiceConfig[] {
-    const parsed = parseServices(services);
-    const known = new Set([...this.#services.keys(), ...parsed.map(({ name }) => name)]);
-    for (const config of parsed) {
-      const issues: ConfigIssue[] = this.#provider.check(config).map(({ field, message }) => ({
-        field,
-        expected: `what ${this.#provider.id} can run`,
-        received: 'something else',
-        remedy: message,
-      }));
-      for (const [name, value] of Object.entries(config.containers[0]?.environment ?? {})) {
-        for (const { service } of serviceReferences(value)) {
-          if (known.has(service)) continue;
-          const field = `containers.0.environment.${name}`;
-          const remedy = `Deploy ${service} before or together with ${config.name}.`;
-          issues.push({ field, expected: 'a known service', received: 'an unknown one', remedy });
-        }
-      }
-      if (issues.length > 0) throw configError(`service ${config.name}`, issues);
-    }
-    return parsed;
-  }
-
-  #deployment(deployment: DeploymentConfig): DeploymentConfig {
-    return parseOptions('the deployment', deploymentSchema, deployment);
-  }
-
-  #known(service: string): ServiceHost {
-    const host = this.#services.get(service);
-    if (host !== undefined) return host;
-    throw coreError('MNOPS_CORE_NOT_FOUND', `Service ${service} is not known.`, { remedy: 'Deploy it first.' });
-  }
-
-  #idle(service: string): ServiceHost {
-    const host = this.#known(service);
-    if (host.record.rollout === undefined) return host;
-    throw orchestrationError('MNOPS_ORCHESTRATION_BUSY', `A rollout of ${service} is under way.`, {
-      details: { service },
-    });
-  }
-
-  #stable(record: ServiceRecord): string {
-    if (record.stable !== undefined) return record.stable;
-    throw stateError(record.service, 'has no revision that ever served');
-  }
-
-  #rollout(
-    record: ServiceRecord,
-    operation: OrchestrationOperation,
-    to: string,
-    deployment: DeploymentConfig,
-  ): ServiceRecord {
-    const rollout: RolloutRecord = {
-      id: randomUUID(),
-      operation,
-      from: record.stable,
-      to,
-      deployment,
-      startedMs: this.#clock.now(),
-      phase: 'forward',
-      step: 0,
-      reasons: [],
-    };
-    return { ...record, rollout };
-  }
-
-  async #deployOne(config: ServiceConfig, deployment: DeploymentConfig): Promise<OrchestrationResult> {
-    const { name, replicas = 1 } = config;
-    const empty: ServiceRecord = { version: 1, service: name, replicas, revisions: [] };
-    const host = this.#services.get(name) ?? this.#host(empty);
-    if (host.record.rollout !== undefined) {
-      if (deployment.onBusy === 'refuse') {
-        const message = `A rollout of ${name} is under way.`;
-        throw orchestrationError('MNOPS_ORCHESTRATION_BUSY', message, { details: { service: name } });
-      }
-      await host.interrupt('A newer deployment replaces it.');
-    }
-    const { rollout: replaced, ...record } = host.record;
-    const base = revisionOf(config);
-    const same = record.stable !== undefined && record.stable.replace(/-r\d+$/, '') === base;
-    const revision = same ? record.stable! : base;
-    if (same && replaced === undefined && record.replicas === replicas) return this.#unchanged(record, revision);
-    const known = record.revisions.find((one) => one.revision === revision);
-    const next = withRevision(record, known ?? { revision, config, createdMs: this.#clock.now() });
-    return await host.drive(this.#rollout({ ...next, replicas, hold: false }, 'deploy', revision, deployment));
-  }
-
-  #unchanged(record: ServiceRecord, revision: string): OrchestrationResult {
-    const { service: name } = record;
-    const one = {
-      name,
-      fromRevision: revision,
-      toRevision: revision,
-      changes: [],
-      steps: [],
-      analysis: [],
-      instances: [],
-    };
-    return {
-      rolloutId: randomUUID(),
-      operation: 'deploy',
-      target: this.#provider.id,
-      state: 'unchanged',
-      startedAt: new Date(this.#clock.now()),
-      durationMs: 0,
-      services: [one],
-      reasons: [],
-    };
-  }
-
-  /** Services that this deployment changed go back, the last one first. */
-  async #bringBack(
-    results: readonly OrchestrationResult[],
-    before: ReadonlyMap<string, string | undefined>,
-  ): Promise<void> {
-    for (const { services, state } of [...results].reverse()) {
-      const name = services[0]?.name ?? '';
-      const host = this.#services.get(name);
-      if (host === undefined || state === 'unchanged') continue;
-      await host.interrupt('Another service of the same deployment failed.');
-      const target = before.get(name);
-      if (target === undefined) {
-        await this.#provider.remove(name, this.#call());
-        this.#services.delete(name);
-      } else if (target !== host.record.stable || host.record.rollout !== undefined) {
-        const { rollout: _, ...record } = host.record;
-        await host.drive(this.#rollout(record, 'rollback', target, {}));
-      }
-    }
-  }
-
-  #host(record: ServiceRecord): ServiceHost {
-    const host = new ServiceHost(
-      {
-        provider: this.#provider,
-        clock: this.#clock,
-        sources: { ...this.#config.metricSources, proxy: this.#provider.router.figures },
-        events: this.#events,
-        signal: this.#lifecycle.signal,
-        secret: (reference) => this.#secret(reference),
-      },
-      record,
-    );
-    this.#services.set(record.service, host);
-    return host;
-  }
-
   async #start(call: Call): Promise<void> {
     const { audit, app = 'default' } = this.#config;
     if (audit !== false) this.#audit = await openAuditLog({ ...audit, service: app, clock: this.#clock });
@@ -607,8 +458,8 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     }
     await this.#provider.open(
       {
-        secret: (reference) => this.#secret(reference),
-        changed: (service) => this.#services.get(service)?.changed(),
+        secret: (reference) => this.#registry.secret(reference),
+        changed: (service) => this.#registry.services.get(service)?.changed(),
         degraded: (reason) => this.#lifecycle.degrade(reason),
         recovered: (reason) => this.#lifecycle.recover(reason),
         damaged: (damage) => {
@@ -618,102 +469,13 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
       },
       call,
     );
-    for (const [, value] of await this.#provider.records(call)) {
-      const record = parseRecord(value);
-      if (record !== undefined) this.#host(record);
-    }
-    await this.#recoverRecords(call);
-    for (const host of this.#services.values()) await this.#restore(host, call);
-  }
-
-  /** A service that runs without a record lost it to damage: what runs is the best description there is. */
-  async #recoverRecords(call: Call): Promise<void> {
-    for (const service of await this.#provider.services(call)) {
-      if (this.#services.has(service)) continue;
-      const { revisions } = await this.#provider.observe(service, call);
-      const best = [...revisions].sort((left, right) => right.desired - left.desired)[0];
-      if (best === undefined) continue;
-      const { revision, config, desired: replicas } = best;
-      const createdMs = this.#clock.now();
-      const known = [{ revision, config, createdMs, servedMs: createdMs }];
-      await this.#host({ version: 1, service, replicas, stable: revision, revisions: known }).save({
-        version: 1,
-        service,
-        replicas,
-        stable: revision,
-        revisions: known,
-      });
-      this.#lifecycle.degrade(`The record of service ${service} was lost; it was made again from what runs.`);
-    }
-  }
-
-  async #restore(host: ServiceHost, call: Call): Promise<void> {
-    const { record } = host;
-    const { service, stable, rollout, replicas, hold = false } = record;
-    if (rollout !== undefined) {
-      const config = configOf(record, rollout.to);
-      if (config !== undefined) await this.#provider.prepare(config, call);
-      // It goes on by itself; its end is an event.
-      if (rollout.paused === undefined) host.drive(record).catch(() => undefined);
-      return;
-    }
-    if (stable === undefined) return;
-    const config = configOf(record, stable);
-    if (config === undefined) return;
-    await this.#provider.prepare(config, call);
-    for (const { revision, config: old } of (await this.#provider.observe(service, call)).revisions) {
-      if (revision !== stable) await this.#provider.setReplicas({ service, revision, config: old }, 0, call);
-    }
-    await this.#provider.setReplicas({ service, revision: stable, config }, replicas, call);
-    const route = await this.#provider.router.read(service, call);
-    const shares = { by: 'instance', revisions: [stable] } as const;
-    if (JSON.stringify(route) !== JSON.stringify({ shares, hold })) {
-      await this.#provider.router.apply(service, { shares, hold }, call);
-    }
+    await this.#registry.open(call);
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#services.values()].map((host) => host.settled()));
+    await Promise.all([...this.#registry.services.values()].map((host) => host.settled()));
     await this.#provider.close({ graceMs: this.#graceMs });
     await this.#audit?.close();
     this.#removeHook?.();
   }
-}
-
-function namesOf(services: unknown): string {
-  const names = (Array.isArray(services) ? services : [services]).map(
-    (one) => (one as { name?: unknown } | null)?.name,
-  );
-  const text = names.filter((name) => typeof name === 'string').join(', ');
-  return text === '' ? 'services' : text.slice(0, 1_000);
-}
-
-function factsOf(result: unknown): Readonly<Record<string, string>> | undefined {
-  const { rolloutId, state, services } = (result ?? {}) as Partial<OrchestrationResult>;
-  if (rolloutId === undefined || state === undefined) return undefined;
-  const revisions = services?.map(
-    ({ name, fromRevision = 'none', toRevision = 'none' }) => `${name}: ${fromRevision} to ${toRevision}`,
-  );
-  return { rolloutId, state, revisions: (revisions ?? []).join(', ').slice(0, 10_000) };
-}
-
-function stateError(service: string, what: string): MnopsError {
-  return orchestrationError('MNOPS_ORCHESTRATION_STATE_INVALID', `Service ${service} ${what}.`, {
-    details: { service },
-  });
-}
-
-function joined(results: readonly OrchestrationResult[], startedAt: Date, durationMs: number): OrchestrationResult {
-  const states = results.map(({ state }) => state);
-  const state = states.includes('paused') ? 'paused' : states.includes('succeeded') ? 'succeeded' : 'unchanged';
-  return {
-    rolloutId: results[0]?.rolloutId ?? randomUUID(),
-    operation: 'deploy',
-    target: results[0]?.target ?? '',
-    state,
-    startedAt,
-    durationMs,
-    services: results.flatMap(({ services }) => services),
-    reasons: results.flatMap(({ reasons }) => reasons),
-  };
 }

@@ -43,7 +43,7 @@ export interface ContainerConfig {
         readonly startup?: ProbeConfig | undefined;
         /** Whether the instance takes requests. Default: its port accepts; without a port: it has run for half a second. */
         readonly readiness?: ProbeConfig | undefined;
-        /** When it fails for good the instance is restarted. Default none. */
+        /** When it fails for good the instance is restarted; asked from the first readiness on. Default none. */
         readonly liveness?: ProbeConfig | undefined;
       }
     | undefined;

@@ -32,6 +32,7 @@ export {
 } from './metric-source-contract.js';
 export { type NotifierLimits, type NotifierSubject, notifierContract } from './notifier-contract.js';
 export { type ObjectStoreLimits, type ObjectStoreSubject, objectStoreContract } from './object-store-contract.js';
+export { type OrchestrationProviderSubject, orchestrationProviderContract } from './orchestration-provider-contract.js';
 export { type RecoverableSubject, recoverableContract } from './recoverable-contract.js';
 export { type RotatorSubject, rotatorContract } from './rotator-contract.js';
 export { type SecretProviderSubject, secretProviderContract } from './secret-provider-contract.js';

@@ -14,6 +14,11 @@ const nameSchema = v.pipe(
   v.regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and hyphens, at most 63'),
 );
 
+const commandSchema = v.pipe(
+  v.array(v.string()),
+  v.check(([program]) => program !== undefined && program !== '', 'a program and its arguments'),
+);
+
 const probeSchema = v.pipe(
   v.strictObject({
     http: v.optional(
@@ -23,7 +28,7 @@ const probeSchema = v.pipe(
       }),
     ),
     tcp: v.optional(v.literal(true)),
-    exec: v.optional(v.pipe(v.array(textSchema), v.minLength(1))),
+    exec: v.optional(commandSchema),
     logLine: v.optional(textSchema),
     initialDelayMs: v.optional(durationMsSchema),
     everyMs: v.optional(v.pipe(v.number(), v.minValue(10))),
@@ -39,7 +44,7 @@ const probeSchema = v.pipe(
 
 const containerSchema = v.strictObject({
   name: v.optional(textSchema),
-  command: v.pipe(v.array(textSchema), v.minLength(1)),
+  command: commandSchema,
   args: v.optional(v.array(v.string())),
   workingDirectory: v.optional(textSchema),
   environment: v.optional(v.record(textSchema, v.string())),

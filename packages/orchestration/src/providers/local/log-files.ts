@@ -127,3 +127,25 @@ async function tail(file: string, count: number): Promise<readonly string[]> {
     await handle.close();
   }
 }
+
+/** Removes the output of instances that ended, but for the newest `keep` of a service. */
+export async function pruneLogs(
+  root: string,
+  service: string,
+  living: ReadonlySet<string>,
+  keep: number,
+): Promise<void> {
+  const folder = join(root, 'logs', service);
+  const ended: { readonly path: string; readonly changedMs: number }[] = [];
+  for (const instance of await readdir(folder).catch(() => [])) {
+    if (living.has(instance)) continue;
+    const path = join(folder, instance);
+    const changedMs = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
+    ended.push({ path, changedMs });
+  }
+  ended.sort((left, right) => right.changedMs - left.changedMs);
+  for (const { path } of ended.slice(keep)) await rm(path, { recursive: true, force: true });
+}

@@ -39,11 +39,17 @@ export function watchProbes(
       }
     }
     const ready = readiness ?? ((config.ports ?? []).length > 0 ? ({ tcp: true } as const) : undefined);
-    const loops: Promise<void>[] = [];
-    if (ready === undefined) loops.push(afterRunning(events, options));
-    else loops.push(watchReadiness(ready, subject, events, options));
-    if (liveness !== undefined) loops.push(watchLiveness(liveness, subject, events, options));
-    await Promise.all(loops);
+    // What was never ready cannot have stopped answering: until then only the startup probe and the deployment's own time count.
+    let live: Promise<void> | undefined;
+    const told: ProbeEvents = {
+      ...events,
+      ready: () => {
+        events.ready();
+        if (liveness !== undefined) live ??= watchLiveness(liveness, subject, events, options).catch(() => undefined);
+      },
+    };
+    if (ready === undefined) await afterRunning(told, options);
+    else await watchReadiness(ready, subject, told, options);
   };
   // The only rejection is the signal's: the instance has ended.
   run().catch(() => undefined);

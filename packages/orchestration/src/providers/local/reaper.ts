@@ -34,7 +34,7 @@ for one in $known; do
     set -- \${stat##*) }
     [ "\${20}" = "\${one#*:}" ] || continue
   fi
-  kill -9 -- "-$pid"
+  kill -9 "-$pid"
 done
 `;
 

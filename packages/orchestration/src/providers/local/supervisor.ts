@@ -14,7 +14,7 @@ import type {
 import type { ServiceProxy } from '../../proxy/index.js';
 import { resolveReferences } from '../../spec/references.js';
 import { type InstanceContext, LocalInstance } from './instance.js';
-import { rotateLog } from './log-files.js';
+import { pruneLogs, rotateLog } from './log-files.js';
 import { type PortAllocator, portAllocator } from './ports.js';
 import { isRunning, killStrays, unheldSleep } from './process-handle.js';
 import { type Reaper, startReaper } from './reaper.js';
@@ -51,6 +51,8 @@ interface InstanceRecord {
 
 const rotateEveryMs = 5_000;
 const adoptionHoldMs = 5_000;
+/** Instances that ended whose output is kept, per service. */
+const keptEndedInstances = 20;
 
 /** Keeps, for each revision of each service, as many processes running as are wanted. */
 export class LocalSupervisor {
@@ -269,6 +271,9 @@ export class LocalSupervisor {
     group?.instances.delete(instance);
     await this.#options.state.set(`instance/${instance.id}`, undefined, false);
     if (group !== undefined) await this.#dropEmpty(group);
+    const groups = [...(this.#services.get(service)?.values() ?? [])];
+    const living = new Set(groups.flatMap(({ instances }) => [...instances].map(({ id }) => id)));
+    await pruneLogs(this.#options.folder, service, living, keptEndedInstances);
     this.#options.context.changed(service);
   }
 
