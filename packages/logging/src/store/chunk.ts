@@ -17,6 +17,8 @@ export interface Chunk {
   severityAt(row: number): number;
   traceAt(row: number): string | undefined;
   entryAt(row: number): LogEntry;
+  /** False: a word stands in none of its entries. Cheaper than reading them. */
+  mayHold(word: string): boolean;
 }
 
 type Static = readonly [
@@ -100,13 +102,14 @@ export function decodeChunk(body: Uint8Array, count: number, firstSequence: numb
   const [times, delays, kinds, tables, messages, ...columns] = splitSections(packed);
   if (!times || !delays || !kinds || !tables || !messages) throw new RangeError('a chunk lacks a column');
   return new Columns(
-    { times, delays, kinds, messages, columns, ids: Buffer.from(ids.buffer, ids.byteOffset, ids.length) },
+    { packed, times, delays, kinds, messages, columns, ids: Buffer.from(ids.buffer, ids.byteOffset, ids.length) },
     JSON.parse(textOf(tables)) as Tables,
     { count, firstSequence, writer },
   );
 }
 
 interface RawColumns {
+  readonly packed: Buffer;
   readonly times: Uint8Array;
   readonly delays: Uint8Array;
   readonly kinds: Uint8Array;
@@ -127,6 +130,7 @@ class Columns implements Chunk {
   readonly #shapes: Uint32Array;
   readonly #idFlags: Uint8Array;
   readonly #idOffsets: Uint32Array;
+  #text: string | undefined;
   #messages: readonly string[] | undefined;
   #values: readonly (readonly string[])[] | undefined;
   #places: Uint32Array | undefined;
@@ -160,6 +164,13 @@ class Columns implements Chunk {
       this.#idOffsets[row] = idOffset;
       idOffset += ((flags & hasTrace) === 0 ? 0 : 16) + ((flags & hasSpan) === 0 ? 0 : 8);
     }
+  }
+
+  mayHold(word: string): boolean {
+    // Letters and digits are never escaped in JSON, so the word stands in the columns as it is, whatever its case.
+    this.#text ??= this.#raw.packed.toString().toLowerCase();
+    if (this.#text.includes(word)) return true;
+    return /^(?:[0-9a-f]{16}){1,2}$/.test(word) && this.#raw.ids.includes(Buffer.from(word, 'hex'));
   }
 
   timeAt(row: number): number {

@@ -7,9 +7,13 @@ import type { NewLogEntry, StorageDamage } from '@mnops/core/spi';
 import { testCall } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loggerCore } from '../logger/logger-core.js';
+import { matcherOf } from '../query/matcher.js';
+import { pageOf } from '../query/position.js';
 import { verifyStore } from '../recovery/verify-store.js';
 import { type BlockStore, openBlockStore } from './block-store.js';
 import { openMagic, openVersion } from './open-segment.js';
+import { scanUnits, unitsOfBlock } from './segment.js';
+import { storeReader } from './store-reader.js';
 
 let folder: string;
 
@@ -67,6 +71,24 @@ async function read(at: string): Promise<{ indexes: number[]; damage: StorageDam
   }
 }
 
+/** As `read`, without a writer of its own: much quicker, for many changes. */
+async function readOnly(at: string): Promise<Awaited<ReturnType<typeof read>>> {
+  const damage: StorageDamage[] = [];
+  const reader = storeReader(at, undefined, (each) => damage.push(each));
+  const query = { sort: 'oldest-first', limit: 10_000, maxScanBytes: Number.POSITIVE_INFINITY } as const;
+  const matcher = matcherOf(query);
+  const page = pageOf(query);
+  const units = (await reader.view()).flatMap(({ writer, blocks }) =>
+    blocks.flatMap((block) => unitsOfBlock(block, writer, matcher)),
+  );
+  const limits = { newestFirst: false, maxBytes: Number.POSITIVE_INFINITY, signal: testCall().signal };
+  const scan = await scanUnits(units, matcher, page, limits);
+  await reader.close();
+  damage.push(...scan.damage);
+  const indexes = page.result().entries.map(({ attributes }) => attributes['index'] as number);
+  return { indexes, damage, partial: damage.length > 0 ? ['storage-damaged'] : [] };
+}
+
 async function fileOf(at: string, pattern: RegExp): Promise<string> {
   const names = await readdir(join(at, 'writers'), { recursive: true });
   return join(at, 'writers', names.find((name) => pattern.test(name)) ?? 'missing');
@@ -108,7 +130,7 @@ describe('a sealed block', () => {
     const chunks = [all.slice(0, 4), all.slice(4, 8), all.slice(8)];
     const { size } = await readFile(file).then((bytes) => ({ size: bytes.length }));
     await eachChange(folder, file, 1, async (change, offset) => {
-      const { indexes, damage, partial } = await read(folder);
+      const { indexes, damage, partial } = await (offset % 40 === 0 ? read(folder) : readOnly(folder));
       const lost = chunks.filter((chunk) => !chunk.every((index) => indexes.includes(index)));
       // Chunks are lost whole or not at all.
       expect(indexes, `${change} at ${offset}`).toEqual(all.filter((index) => !lost.flat().includes(index)));
@@ -143,7 +165,7 @@ describe('an open log', () => {
     const ends = new Set([576]);
     for await (const { nextOffset } of log.records()) ends.add(nextOffset);
     await log.close();
-    for (let offset = 0; offset < whole.length; offset += 3) {
+    for (let offset = 0; offset < whole.length; offset += offset < 640 ? 16 : 3) {
       for (const change of ['flip', 'cut'] as const) {
         const copy = await mkdtemp(join(tmpdir(), 'mnops-damage-'));
         await cp(folder, copy, { recursive: true });

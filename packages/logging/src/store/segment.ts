@@ -36,6 +36,7 @@ function chunkUnit(block: OpenBlock, chunk: IndexedChunk, writer: string): Unit 
     async read(matcher, offer) {
       for await (const { rows } of readChunks(block, [chunk], writer)) {
         if (isDamage(rows)) return rows;
+        if (!matcher.needles.every((needle) => rows.mayHold(needle))) continue;
         for (let row = 0; row < rows.count; row += 1) {
           if (!matcher.quick(rows.timeAt(row), rows.severityAt(row), rows.traceAt(row))) continue;
           const entry = rows.entryAt(row);

@@ -40,6 +40,7 @@ export interface StoreWriterOptions {
 const turnCharacters = 65_536;
 const syncBytes = 1024 * 1024;
 const retryMs = 200;
+const mostOpenBlocks = 4;
 
 /** Opens this process's part of a store for writing. */
 export async function openStoreWriter(options: StoreWriterOptions): Promise<StoreWriter> {
@@ -185,6 +186,9 @@ export class StoreWriter {
     this.writeTurn();
     this.#write(Buffer.from(lines), count, checkpoint);
     await this.sync();
+    // What is open is in memory too: whoever appends faster than blocks are sealed waits for a block.
+    const openBytes = this.opens.reduce((sum, segment) => sum + segment.rawBytes, 0);
+    if (openBytes > mostOpenBlocks * this.#options.blockBytes && !this.#failing) await this.#sealingRun;
   }
 
   #write(lines: Buffer, count: number, checkpoint: Checkpoint | undefined): void {
@@ -246,15 +250,20 @@ export class StoreWriter {
   }
 
   async #sealAll(): Promise<void> {
-    if (this.#open.rawBytes >= this.#options.blockBytes) {
-      const number = this.#open.number + 1;
-      const next = await openSegment(openFile(this.folder, number), number, false);
-      this.#sealing.push(this.#open);
-      this.#open = next;
-    }
-    for (let segment = this.#sealing[0]; segment !== undefined; segment = this.#sealing[0]) {
+    for (;;) {
+      // Asked again after each block: entries may come faster than they are sealed.
+      if (this.#open.rawBytes >= this.#options.blockBytes) await this.#rotate();
+      const segment = this.#sealing[0];
+      if (segment === undefined) return;
       await this.#sealOne(segment);
     }
+  }
+
+  async #rotate(): Promise<void> {
+    const number = this.#open.number + 1;
+    const next = await openSegment(openFile(this.folder, number), number, false);
+    this.#sealing.push(this.#open);
+    this.#open = next;
   }
 
   async #sealOne(segment: OpenSegment): Promise<void> {
@@ -273,10 +282,7 @@ export class StoreWriter {
     this.writeTurn();
     await this.#sealingRun;
     if (this.#open.payloads.length === 0) return;
-    const number = this.#open.number + 1;
-    const next = await openSegment(openFile(this.folder, number), number, false);
-    this.#sealing.push(this.#open);
-    this.#open = next;
+    await this.#rotate();
     this.#seal();
     await this.#sealingRun;
   }
@@ -285,9 +291,11 @@ export class StoreWriter {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.writeTurn();
+    await this.#sealingRun;
+    // A small rest stays open for the next process; a large one takes a tenth of the space when it is sealed.
+    if (!this.#failing && this.#open.rawBytes >= this.#options.blockBytes / 8) await this.sealNow();
     this.#closed = true;
     this.#retry?.cancel();
-    await this.#sealingRun;
     this.#syncTimer?.cancel();
     try {
       for (const segment of this.opens) await segment.log.close();
