@@ -1,7 +1,7 @@
-// Keep-alive load over plain sockets, cheap enough to leave a core to what is measured: `load-process.ts <port> <clients> <requests>`.
+// Keep-alive load over plain sockets, cheap enough to leave a core to what is measured: `load-process.ts <port> <clients> <requests> <pause between requests, ms>`.
 import { connect } from 'node:net';
 
-const [port = '0', clients = '32', requests = '10000'] = process.argv.slice(2);
+const [port = '0', clients = '32', requests = '10000', pauseMs = '0'] = process.argv.slice(2);
 const wanted = Number(requests);
 const request = `GET /bench HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nuser-agent: bench\r\naccept: */*\r\n\r\n`;
 const latencies: number[] = [];
@@ -42,7 +42,8 @@ function client(): void {
     answered += 1;
     latencies.push(performance.now() - begun);
     if (answered === wanted) finish();
-    else next();
+    else if (pauseMs === '0') next();
+    else setTimeout(next, Number(pauseMs));
   });
 }
 

@@ -5,7 +5,7 @@ const [kind, backend = '0'] = process.argv.slice(2);
 
 async function listen(): Promise<number> {
   if (kind === 'mnops') {
-    const { ServiceProxy } = await import('../src/proxy/index.js');
+    const { ServiceProxy } = await import('@mnops/orchestration/proxy');
     const proxy = new ServiceProxy();
     const { port } = await proxy.open('bench');
     proxy.setShares('bench', { by: 'weight', weights: { one: 100 } });

@@ -40,12 +40,14 @@ export function watchProbes(
     }
     const ready = readiness ?? ((config.ports ?? []).length > 0 ? ({ tcp: true } as const) : undefined);
     // What was never ready cannot have stopped answering: until then only the startup probe and the deployment's own time count.
-    let live: Promise<void> | undefined;
+    let asksLiveness = false;
     const told: ProbeEvents = {
       ...events,
       ready: () => {
         events.ready();
-        if (liveness !== undefined) live ??= watchLiveness(liveness, subject, events, options).catch(() => undefined);
+        if (liveness === undefined || asksLiveness) return;
+        asksLiveness = true;
+        watchLiveness(liveness, subject, events, options).catch(() => undefined);
       },
     };
     if (ready === undefined) await afterRunning(told, options);
