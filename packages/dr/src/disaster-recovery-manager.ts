@@ -300,7 +300,8 @@ export class DisasterRecoveryManager implements AsyncDisposable {
 
   async #drillFolder(): Promise<string> {
     const { folder } = this.#engine.config;
-    const path = join(folder ?? tmpdir(), 'drills', `mnops-${randomUUID()}`);
+    const path =
+      folder === undefined ? join(tmpdir(), `mnops-drill-${randomUUID()}`) : join(folder, 'drills', randomUUID());
     await ensureFolder(path);
     return path;
   }
