@@ -56,6 +56,13 @@ describe('writeFileAtomic', () => {
 });
 
 describe('ensureFolder', () => {
+  it.skipIf(process.platform !== 'linux')('ends with an error where a parent takes no folders', async () => {
+    await expect(ensureFolder('/proc/absent/inside')).rejects.toMatchObject({
+      code: 'MNOPS_CORE_STORAGE_FAILED',
+      details: { path: '/proc/absent/inside', reason: 'ENOENT' },
+    });
+  });
+
   it('makes what is missing for the owner alone, and leaves what exists', async () => {
     const path = join(folder, 'a', 'b');
     await ensureFolder(path);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { storageError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
 
@@ -23,11 +23,36 @@ export interface WriteFileAtomicOptions {
  */
 export async function ensureFolder(path: string, options: EnsureFolderOptions = {}): Promise<void> {
   try {
-    const first = await mkdir(path, { recursive: true, mode: options.mode ?? 0o700 });
+    const first = await makeFolders(resolve(path), options.mode ?? 0o700);
     if (first !== undefined) await syncFolder(dirname(first));
     else if (!(await stat(path)).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
   } catch (error) {
     throw storageError('create folder', path, error);
+  }
+}
+
+/**
+ * Makes a folder and its missing parents, one by one: Node's own recursive call never ends where a parent exists and
+ * refuses its children as absent, as in /proc. Returns the first folder that was made.
+ */
+async function makeFolders(path: string, mode: number): Promise<string | undefined> {
+  const made = await makeFolder(path, mode);
+  if (made !== 'no-parent') return made;
+  const first = await makeFolders(dirname(path), mode);
+  if ((await makeFolder(path, mode)) === 'no-parent') {
+    throw Object.assign(new Error('The parent takes no folder.'), { code: 'ENOENT' });
+  }
+  return first ?? path;
+}
+
+async function makeFolder(path: string, mode: number): Promise<string | 'no-parent' | undefined> {
+  try {
+    await mkdir(path, { mode });
+    return path;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return undefined;
+    if (codeOf(error) === 'ENOENT' && dirname(path) !== path) return 'no-parent';
+    throw error;
   }
 }
 
