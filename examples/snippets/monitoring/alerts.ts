@@ -1,3 +1,6 @@
+// Background timers hold no process; a service is held by its server.
+const alive = setInterval(() => undefined, 1_000);
+
 // #region alerts
 import assert from 'node:assert/strict';
 import { consoleNotifier, MonitoringStackManager, type RuleGroup } from '@mnops/monitoring';
@@ -40,3 +43,4 @@ await monitoring.stop(); // waits for queued notifications
 
 assert.equal(fired, 0.1);
 assert.deepEqual(lines, ['FIRING critical 10% of requests fail']);
+clearInterval(alive);

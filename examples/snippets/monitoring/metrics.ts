@@ -4,7 +4,11 @@ import { MetricRegistry } from '@mnops/monitoring';
 
 const metrics = new MetricRegistry();
 const orders = metrics.counter({ name: 'checkout_orders_total', help: 'Orders placed.', labels: ['tenant', 'result'] });
-const duration = metrics.histogram({ name: 'checkout_duration_seconds', help: 'Time to place an order.', unit: 'seconds' });
+const duration = metrics.histogram({
+  name: 'checkout_duration_seconds',
+  help: 'Time to place an order.',
+  unit: 'seconds',
+});
 
 const accepted = orders.with({ tenant: 'acme', result: 'accepted' }); // once
 accepted.inc(); // per order: a few nanoseconds

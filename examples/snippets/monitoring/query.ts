@@ -4,7 +4,12 @@ import { MonitoringStackManager } from '@mnops/monitoring';
 
 const monitoring = new MonitoringStackManager({ service: 'checkout' });
 await monitoring.start();
-const duration = monitoring.metrics.histogram({ name: 'work_seconds', help: 'Work.', unit: 'seconds', labels: ['kind'] });
+const duration = monitoring.metrics.histogram({
+  name: 'work_seconds',
+  help: 'Work.',
+  unit: 'seconds',
+  labels: ['kind'],
+});
 for (let index = 0; index < 100; index++) duration.observe({ kind: 'fast' }, index / 1_000);
 
 const [p90] = await monitoring.query({

@@ -19,7 +19,10 @@ const url = `http://127.0.0.1:${address.port}`;
 await (await fetch(url)).text();
 const answer = await fetch(`${url}/metrics`);
 assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
-assert.match(await answer.text(), /http_server_request_duration_seconds_count\{method="GET",route="\/hello",status_class="2xx"\} 1/);
+assert.match(
+  await answer.text(),
+  /http_server_request_duration_seconds_count\{method="GET",route="\/hello",status_class="2xx"\} 1/,
+);
 processes.stop();
 server.closeAllConnections();
 server.close();

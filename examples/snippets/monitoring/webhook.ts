@@ -25,11 +25,23 @@ await monitoring.start();
 const { callOf } = await import('@mnops/core');
 const call = callOf();
 await monitoring.notifier.send(
-  { key: 'deploy', status: 'info', severity: 'info', title: 'deployed', text: '', labels: {}, links: [], startedAtMs: Date.now() },
+  {
+    key: 'deploy',
+    status: 'info',
+    severity: 'info',
+    title: 'deployed',
+    text: '',
+    labels: {},
+    links: [],
+    startedAtMs: Date.now(),
+  },
   call,
 );
 call.end();
 await monitoring.stop();
-assert.deepEqual(received.map((text) => JSON.parse(text)), [{ text: 'info: deployed' }]);
+assert.deepEqual(
+  received.map((text) => JSON.parse(text)),
+  [{ text: 'info: deployed' }],
+);
 server.closeAllConnections();
 server.close();
