@@ -22,6 +22,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { codeOf, storageError } from '@mnops/core';
+import { ensureFolder } from '@mnops/core/files';
 import { drError } from '../codes.js';
 import type { Pacer } from '../pacer.js';
 import { hostPath, nameBytes, parseTime, unixMode } from '../repository/go-format.js';
@@ -74,6 +75,7 @@ export class TreeWriter {
    * @param self - The folder's own node, whose attributes the target gets.
    */
   async write(tree: string, folder: string, place: string, self?: TreeNode): Promise<void> {
+    await ensureFolder(folder);
     const target = emptyFolder(folder);
     await this.#folder(tree, target, place);
     for (const link of this.#links) this.#link(link);
@@ -266,10 +268,9 @@ export class TreeWriter {
   }
 }
 
-/** The folder's real path; it exists and is empty afterwards. */
+/** The real path of a folder that must be empty. */
 function emptyFolder(folder: string): string {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = realpathSync(folder);
     if (readdirSync(path).length === 0) return path;
   } catch (error) {
