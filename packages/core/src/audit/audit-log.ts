@@ -12,7 +12,7 @@ import { type ChainFile, openChain } from './chain-file.js';
 import { AuditChainWriter } from './chain-writer.js';
 import type { AuditCheckpoint } from './checkpoint.js';
 import { checkpointSigner } from './checkpoint.js';
-import { prepareEvent } from './entry.js';
+import { type EventTexts, eventTexts } from './entry.js';
 import { type AuditOptions, auditSchema } from './options.js';
 import { type AuditQuery, queryFolder, queryLines } from './query.js';
 import { type AuditVerification, type AuditVerifyOptions, verifyAuditFolder, verifyAuditLines } from './verify.js';
@@ -83,7 +83,7 @@ export async function openAuditLogWith(input: OpenAuditLogOptions, calls: FileCa
     const writer = file?.writer ?? `w-${randomBytes(8).toString('hex')}`;
     const chain = new AuditChainWriter({ options, service, clock, signer, file, writer });
     await chain.begin();
-    return new HostedAuditLog(options, service, clock, chain);
+    return new HostedAuditLog(options, eventTexts(service), clock, chain);
   } catch (error) {
     await file?.close().catch(() => undefined);
     throw unavailable('opened', error);
@@ -103,14 +103,14 @@ class HostedAuditLog implements AuditLog {
   readonly durable: boolean;
   readonly writer: string;
   readonly #options: AuditOptions;
-  readonly #service: string;
+  readonly #texts: EventTexts;
   readonly #clock: Clock;
   readonly #chain: AuditChainWriter;
   #closing: Promise<void> | undefined;
 
-  constructor(options: AuditOptions, service: string, clock: Clock, chain: AuditChainWriter) {
+  constructor(options: AuditOptions, texts: EventTexts, clock: Clock, chain: AuditChainWriter) {
     this.#options = options;
-    this.#service = service;
+    this.#texts = texts;
     this.#clock = clock;
     this.#chain = chain;
     this.writer = chain.writer;
@@ -119,15 +119,19 @@ class HostedAuditLog implements AuditLog {
 
   append(event: AuditEvent, options: AuditAppendOptions = {}): Promise<void> {
     const { actor, operation: action, outcome } = event;
-    return traced('mnops:core:audit-append', { actor, action, outcome, durable: this.durable }, async () => {
-      this.#assertOpen();
-      const prepared = prepareEvent(event, this.#service, this.#clock.now());
-      try {
-        await this.#chain.add(prepared, options.wait ?? true);
-      } catch (error) {
-        throw unavailable('written', error);
-      }
-    });
+    const context = { actor, action, outcome, durable: this.durable };
+    return traced('mnops:core:audit-append', context, () => this.#append(event, options.wait ?? true));
+  }
+
+  async #append(event: AuditEvent, wait: boolean): Promise<void> {
+    this.#assertOpen();
+    const written = this.#chain.add(this.#texts.middleOf(event, this.#clock.now()), wait);
+    if (written === undefined) return;
+    try {
+      await written;
+    } catch (error) {
+      throw unavailable('written', error);
+    }
   }
 
   async *query(query: AuditQuery = {}): AsyncGenerator<AuditRecord, void> {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemFiles } from '../files/file-calls.js';
 import { onOperation } from '../operations/on-operation.js';
 import type { AuditEntry, AuditEvent, AuditRecord } from '../spi/audit.js';
+import { fakeClock } from '../testing/fake-clock.js';
 import { type AuditLog, openAuditLog, openAuditLogWith } from './audit-log.js';
 import type { AuditCheckpoint } from './checkpoint.js';
 import type { AuditQuery } from './query.js';
@@ -80,10 +81,13 @@ describe('openAuditLog', () => {
   });
 
   it('goes on with a chain at rest, and gives each process at the same time one of its own', async () => {
-    const first = await opened();
+    const clock = fakeClock();
+    const first = await opened({ clock });
     await first.append(event('1'));
-    const second = await opened();
+    await clock.advance(1);
+    const second = await opened({ clock });
     await second.append(event('2'));
+    await clock.advance(1);
     expect(second.writer).not.toBe(first.writer);
     await first.append(event('3'));
     expect((await records(second)).map((record) => record.target)).toEqual(['1', '2', '3']);
@@ -177,6 +181,27 @@ describe('failing storage', () => {
     expect(await log.verify()).toMatchObject({ intact: true, records: 3 });
   });
 
+  it('keeps the order of what nobody waited for, over more than one write', async () => {
+    let full = false;
+    const calls = {
+      ...systemFiles,
+      write: async (...parts: Parameters<typeof systemFiles.write>) => {
+        if (full) throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+        return systemFiles.write(...parts);
+      },
+    };
+    const log = await openAuditLogWith({ folder }, calls);
+    open.push(log);
+    full = true;
+    const targets = Array.from({ length: 4_500 }, (_, index) => `${index}`);
+    await Promise.all(targets.map((target) => log.append(event(target), { wait: false })));
+    await expect(log.append(event('refused'))).rejects.toMatchObject({ code: 'MNOPS_CORE_AUDIT_UNAVAILABLE' });
+    full = false;
+    await log.append(event('after'));
+    expect((await records(log)).map((record) => record.target)).toEqual([...targets, 'after']);
+    expect(await log.verify()).toMatchObject({ intact: true, records: 4_501 });
+  });
+
   it('takes a record back from the folder when the sink refuses it', async () => {
     let down = false;
     const sink = {
@@ -251,12 +276,30 @@ describe('verification', () => {
       const bytes = Buffer.from(whole);
       bytes[index] = (bytes[index] as number) ^ (1 << (index % 8));
       const changed = bytes.toString('utf8').replace(/\n$/, '').split('\n');
-      const result = await verifyAuditLines(changed);
-      if (index < whole.length - 1) expect(result.intact, `byte ${index}`).toBe(false);
-      else {
-        await writeFile(file, bytes);
-        expect((await verifyAuditFolder(folder)).intact).toBe(false);
-      }
+      if (index < whole.length - 1) expect((await verifyAuditLines(changed)).intact, `byte ${index}`).toBe(false);
+      if (index % 13 !== 0 && index < whole.length - 1) continue;
+      await writeFile(file, bytes);
+      expect((await verifyAuditFolder(folder)).intact, `byte ${index} of the file`).toBe(false);
+    }
+  });
+
+  it('checks chains of several megabytes, with any text in them', async () => {
+    const log = await opened();
+    const count = 6_000;
+    for (let index = 0; index < count; index++) {
+      const details = { text: 'ü€😀\u2028'.repeat(index % 40), lone: '\ud800' };
+      await log.append(event(`${index}`, { actor: 'Zoë "quoted"\n', details }), { wait: false });
+    }
+    expect(await log.verify()).toMatchObject({ intact: true, records: count });
+    await log.close();
+    const bytes = await readFile(await onlyFile());
+    expect(bytes.length).toBeGreaterThan(3 * 1024 * 1024);
+    for (const share of [0.2, 0.5, 0.9]) {
+      const changed = Buffer.from(bytes);
+      const at = Math.floor(bytes.length * share);
+      changed[at] = (changed[at] as number) ^ 1;
+      await writeFile(await onlyFile(), changed);
+      expect((await verifyAuditFolder(folder)).intact).toBe(false);
     }
   });
 

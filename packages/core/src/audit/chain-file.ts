@@ -26,7 +26,7 @@ export interface ChainFile {
   readonly tornBytes: number;
   readonly others: readonly OtherHead[];
   /** Appends durably, all or nothing. */
-  append(text: string): Promise<void>;
+  append(bytes: Buffer): Promise<void>;
   /** Takes the last append back. */
   undo(): void;
   close(): Promise<void>;
@@ -150,8 +150,7 @@ async function chainFile(
     head: tail.head as ChainHead,
     tornBytes: tail.size - tail.end,
     others,
-    append: async (text) => {
-      const bytes = Buffer.from(text, 'utf8');
+    append: async (bytes) => {
       try {
         if (torn) cut();
         let written = 0;

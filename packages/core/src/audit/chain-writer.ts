@@ -1,18 +1,21 @@
 import type { AuditEntry } from '../spi/audit.js';
 import type { Clock, JsonValue, Timer } from '../spi/base.js';
 import type { ChainFile } from './chain-file.js';
+import { type Batch, ChainQueue } from './chain-queue.js';
 import type { AuditCheckpoint, CheckpointSigner } from './checkpoint.js';
 import {
   auditFormat,
+  bytesOf,
   type ChainHead,
+  lineOf,
   noHash,
+  ownMiddle,
   type PlacedEntry,
-  type PreparedEvent,
   parseLine,
-  placeEvent,
-  placeOwn,
+  placeEntry,
   recordOf,
 } from './entry.js';
+import { EntryRing } from './entry-ring.js';
 import type { AuditOptions } from './options.js';
 
 const mostQueued = 10_000;
@@ -34,21 +37,18 @@ export interface ChainWriterParts {
   readonly writer: string;
 }
 
-/** Something that waits for its place in the chain. */
-interface Waiting {
-  readonly place: (head: ChainHead) => PlacedEntry;
-  /** Absent for a record that nobody waits for: it stays queued when writing fails. */
-  readonly done?: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
-}
-
 /** Gives events their places, and writes what waits together. */
 export class AuditChainWriter {
   readonly writer: string;
   readonly #parts: ChainWriterParts;
-  readonly #memory: string[] = [];
-  #waiting: Waiting[] = [];
+  readonly #memory: EntryRing;
+  /** Nothing that is kept in memory only can fail, so nobody waits for it. */
+  readonly #volatile: boolean;
+  readonly #queue = new ChainQueue(batchEntries);
   #head: ChainHead;
   #running: Promise<void> | undefined;
+  /** Somebody waits: what is queued is written now. */
+  #urgent = false;
   #timer: Timer | undefined;
   #failure: unknown;
   #sinceCheckpoint = 0;
@@ -56,6 +56,8 @@ export class AuditChainWriter {
   constructor(parts: ChainWriterParts) {
     this.#parts = parts;
     this.writer = parts.writer;
+    this.#volatile = parts.file === undefined && parts.options.sink === undefined;
+    this.#memory = new EntryRing(parts.options.maxMemoryRecords ?? defaultMemoryRecords);
     this.#head = parts.file?.head ?? { sequence: -1, hash: noHash };
   }
 
@@ -64,19 +66,19 @@ export class AuditChainWriter {
     const { clock, file, service, signer } = this.#parts;
     const others = (file?.others ?? []).map(({ writer, sequence, hash }): JsonValue => ({ writer, sequence, hash }));
     const fields = { format: auditFormat, service, others, tornBytes: file?.tornBytes ?? 0 };
-    await this.#placed((head) => placeOwn('opened', fields, clock.now(), this.writer, head));
+    await this.#placed('opened', ownMiddle(fields, clock.now()));
     if (signer !== undefined) await this.checkpoint();
   }
 
-  async add(prepared: PreparedEvent, wait: boolean): Promise<void> {
-    const place = (head: ChainHead): PlacedEntry => placeEvent(prepared, this.writer, head);
-    if (wait || this.#failure !== undefined || this.#waiting.length >= mostQueued) {
-      await this.#placed(place);
-      return;
+  /** `undefined` when the event is queued and need not be waited for. */
+  add(middle: string, wait: boolean): Promise<void> | undefined {
+    if (!this.#volatile && (wait || this.#failure !== undefined || this.#queue.length >= mostQueued)) {
+      return this.#placed('event', middle);
     }
-    this.#waiting.push({ place });
-    if (this.#waiting.length >= batchEntries) this.#run();
-    else this.#runLater(this.#parts.options.flushMs ?? defaultFlushMs);
+    this.#queue.push('event', middle);
+    if (this.#queue.length >= batchEntries) this.#run();
+    else if (!this.#volatile) this.#runLater(this.#parts.options.flushMs ?? defaultFlushMs);
+    return undefined;
   }
 
   async checkpoint(): Promise<AuditCheckpoint> {
@@ -84,11 +86,13 @@ export class AuditChainWriter {
     const atMs = clock.now();
     let signature: string | undefined;
     let covered: ChainHead = this.#head;
-    await this.#placed((head) => {
+    await this.#placed('checkpoint', (head) => {
       covered = head;
       signature = signer?.sign(this.writer, head);
-      const fields = signer === undefined ? {} : { signature: signature as string, publicKey: signer.publicKey };
-      return placeOwn('checkpoint', fields, atMs, this.writer, head);
+      return ownMiddle(
+        signer === undefined ? {} : { signature: signature as string, publicKey: signer.publicKey },
+        atMs,
+      );
     });
     const signed = signer === undefined ? {} : { signature, publicKey: signer.publicKey };
     const { sequence, hash } = covered;
@@ -99,10 +103,10 @@ export class AuditChainWriter {
 
   /** Resolves when everything that waits is written. */
   async flush(): Promise<void> {
-    if (this.#waiting.length > 0) this.#run();
+    if (this.#queue.length > 0) this.#runNow();
     while (this.#running !== undefined) await this.#running;
     // Records that nobody waits for stay queued after a failure.
-    if (this.#waiting.length > 0 && this.#failure !== undefined) throw this.#failure;
+    if (this.#queue.length > 0 && this.#failure !== undefined) throw this.#failure;
   }
 
   async close(): Promise<void> {
@@ -117,80 +121,107 @@ export class AuditChainWriter {
 
   /** Lines of the last records, where there is no folder. */
   memory(): readonly string[] {
-    return [...this.#memory];
+    return this.#memory.entries().map(lineOf);
   }
 
-  #placed(place: Waiting['place']): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ place, done: { resolve, reject } });
-      this.#run();
-    });
+  #placed(...[kind, middle]: Parameters<ChainQueue['pushWaited']>): Promise<void> {
+    const written = this.#queue.pushWaited(kind, middle);
+    this.#runNow();
+    return written;
   }
 
   #runLater(ms: number): void {
     this.#timer ??= this.#parts.clock.setTimer(ms, () => {
       this.#timer = undefined;
-      this.#run();
+      this.#runNow();
     });
+  }
+
+  #runNow(): void {
+    this.#urgent = true;
+    this.#run();
   }
 
   #run(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#running ??= this.#writeAll();
+    if (this.#volatile) this.#keepAll();
+    else this.#running ??= this.#writeAll();
+  }
+
+  #keepAll(): void {
+    for (let batch = this.#queue.take(); batch !== undefined; batch = this.#queue.take()) {
+      const placed = this.#place(batch);
+      this.#remember(placed);
+      this.#written(batch, placed);
+    }
   }
 
   async #writeAll(): Promise<void> {
     // One turn later, so that appends of the same turn go together.
     await undefined;
-    while (this.#waiting.length > 0) {
-      if (!(await this.#writeBatch(this.#waiting.splice(0, batchEntries)))) break;
-      if (this.#sinceCheckpoint >= checkpointEvery) this.#checkpointSoon();
+    while (this.#urgent || this.#queue.length >= batchEntries) {
+      const batch = this.#queue.take();
+      this.#urgent = this.#urgent && this.#queue.length > 0;
+      if (batch === undefined || !(await this.#writeBatch(batch))) break;
     }
     // In the turn of the last look at the queue: what is added later starts a new run.
     this.#running = undefined;
+    if (this.#queue.length > 0) {
+      this.#runLater(this.#failure === undefined ? (this.#parts.options.flushMs ?? defaultFlushMs) : retryMs);
+    }
   }
 
-  async #writeBatch(batch: readonly Waiting[]): Promise<boolean> {
-    const lines: string[] = [];
-    let head = this.#head;
-    let events = 0;
-    for (const { place } of batch) {
-      const entry = place(head);
-      head = entry.head;
-      lines.push(entry.line);
-      if (entry.kind === 'event') events += 1;
-    }
+  async #writeBatch(batch: Batch): Promise<boolean> {
+    const placed = this.#place(batch);
     try {
-      await this.#store(lines);
+      await this.#store(placed.entries);
     } catch (error) {
       this.#failure = error;
-      const refused = [...batch, ...this.#waiting];
-      this.#waiting = refused.filter(({ done }) => done === undefined);
-      if (this.#waiting.length > 0) this.#runLater(retryMs);
-      for (const { done } of refused) done?.reject(error);
+      this.#urgent = false;
+      this.#queue.refuse(batch, error);
       return false;
     }
     this.#failure = undefined;
-    this.#head = head;
-    this.#sinceCheckpoint += events;
-    for (const { done } of batch) done?.resolve();
+    this.#written(batch, placed);
     return true;
   }
 
-  async #store(lines: readonly string[]): Promise<void> {
+  /** The entries of a batch as they follow what is written. */
+  #place(batch: Batch): Placed {
+    const entries: PlacedEntry[] = [];
+    let head = this.#head;
+    let events = 0;
+    for (const { kind, middle } of batch.entries) {
+      const entry = placeEntry(kind, typeof middle === 'string' ? middle : middle(head), this.writer, head);
+      head = entry.head;
+      entries.push(entry);
+      if (kind === 'event') events += 1;
+    }
+    return { entries, head, events };
+  }
+
+  #written(batch: Batch, { head, events }: Placed): void {
+    this.#head = head;
+    this.#sinceCheckpoint += events;
+    batch.resolve?.();
+    if (this.#sinceCheckpoint >= checkpointEvery) this.#checkpointSoon();
+  }
+
+  async #store(entries: readonly PlacedEntry[]): Promise<void> {
     const { file, options } = this.#parts;
-    if (file !== undefined) await file.append(`${lines.join('\n')}\n`);
+    if (file !== undefined) await file.append(bytesOf(entries));
     try {
-      await options.sink?.append(lines.map(toSinkEntry));
+      await options.sink?.append(entries.map((entry) => toSinkEntry(lineOf(entry))));
     } catch (error) {
       file?.undo();
       throw error;
     }
-    if (file !== undefined) return;
-    for (const line of lines) this.#memory.push(line);
-    const most = options.maxMemoryRecords ?? defaultMemoryRecords;
-    if (this.#memory.length > most) this.#memory.splice(0, this.#memory.length - most);
+    if (file === undefined) this.#remember({ entries });
+  }
+
+  #remember({ entries }: Pick<Placed, 'entries'>): void {
+    for (const entry of entries) this.#memory.push(entry);
   }
 
   #checkpointSoon(): void {
@@ -200,6 +231,14 @@ export class AuditChainWriter {
       process.emitWarning(`An audit checkpoint failed: ${reason}`, { code: 'MNOPS_CORE_AUDIT_UNAVAILABLE' });
     });
   }
+}
+
+/** What a batch in its place changes. */
+interface Placed {
+  readonly entries: readonly PlacedEntry[];
+  /** End of the chain with it. */
+  readonly head: ChainHead;
+  readonly events: number;
 }
 
 /** Read back from the line: what the caller passed may have changed since. */

@@ -5,6 +5,8 @@ import { storageError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
 
 const extension = '.jsonl';
+/** The byte that ends each line. */
+export const lineBreak = 0x0a;
 
 /** One line of a file. */
 export interface FileLine {
@@ -32,23 +34,33 @@ export function fileOf(folder: string, writer: string): string {
   return join(folder, `${writer}${extension}`);
 }
 
-/** The lines of a file, some thousand at a time. */
-export async function* linesOf(file: string): AsyncGenerator<readonly FileLine[], void> {
+/** A part of a file: whole lines with their line breaks, or what stands behind the last line break. */
+export interface FilePart {
+  readonly bytes: Buffer;
+  readonly whole: boolean;
+}
+
+/** The bytes of a file, some thousand lines at a time. */
+export async function* partsOf(file: string): AsyncGenerator<FilePart, void> {
   let rest: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) {
       const bytes: Buffer = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
-      const end = bytes.lastIndexOf(0x0a);
-      rest = bytes.subarray(end + 1);
-      if (end === -1) continue;
-      yield bytes
-        .toString('utf8', 0, end)
-        .split('\n')
-        .map((text) => ({ text, whole: true }));
+      const end = bytes.lastIndexOf(lineBreak) + 1;
+      rest = bytes.subarray(end);
+      if (end > 0) yield { bytes: bytes.subarray(0, end), whole: true };
     }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
     throw storageError('read', file, error);
   }
-  if (rest.length > 0) yield [{ text: rest.toString('utf8'), whole: false }];
+  if (rest.length > 0) yield { bytes: rest, whole: false };
+}
+
+/** The lines of a file, some thousand at a time. */
+export async function* linesOf(file: string): AsyncGenerator<readonly FileLine[], void> {
+  for await (const { bytes, whole } of partsOf(file)) {
+    const text = bytes.toString('utf8', 0, whole ? bytes.length - 1 : bytes.length);
+    yield text.split('\n').map((line) => ({ text: line, whole }));
+  }
 }

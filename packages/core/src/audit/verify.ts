@@ -3,7 +3,9 @@ import type { JsonValue } from '../spi/base.js';
 import { isBeingWritten } from './chain-file.js';
 import { type AuditCheckpoint, publicKeyOf, signatureMatches } from './checkpoint.js';
 import { noHash, type ParsedEntry, parseLine } from './entry.js';
-import { fileOf, linesOf, writersIn } from './lines.js';
+import { type EventPlace, eventLineReader } from './event-line.js';
+import { HashList } from './hash-list.js';
+import { fileOf, lineBreak, partsOf, writersIn } from './lines.js';
 
 /** What is wrong with a chain. */
 export type AuditFindingKind =
@@ -86,11 +88,9 @@ export async function verifyAuditFolder(folder: string, options: AuditVerifyOpti
   const verifier = new Verifier(options);
   for (const writer of await writersIn(folder)) {
     const chain = verifier.chain(writer);
-    for await (const lines of linesOf(fileOf(folder, writer))) {
-      for (const { text, whole } of lines) {
-        if (whole) chain.check(text);
-        else if (!(await isBeingWritten(folder, writer))) chain.torn();
-      }
+    for await (const { bytes, whole } of partsOf(fileOf(folder, writer))) {
+      if (whole) chain.checkAll(bytes);
+      else if (!(await isBeingWritten(folder, writer))) chain.torn();
     }
   }
   return verifier.finish();
@@ -102,7 +102,10 @@ export async function verifyAuditLines(
   options: AuditVerifyOptions = {},
 ): Promise<AuditVerification> {
   const verifier = new Verifier(options);
-  for await (const line of lines) verifier.chain(parseLine(line)?.writer ?? 'unknown').check(line);
+  for await (const line of lines) {
+    const entry = parseLine(line);
+    verifier.chain(entry?.writer ?? 'unknown').check(entry);
+  }
   return verifier.finish();
 }
 
@@ -150,31 +153,6 @@ class Verifier {
   }
 }
 
-/** Hashes by sequence, 32 bytes each: a chain may have millions of entries. */
-class HashList {
-  readonly #runs: { readonly first: number; readonly index: number }[] = [];
-  #bytes: Buffer = Buffer.alloc(32 * 1024);
-  #count = 0;
-  #next = -1;
-
-  add(sequence: number, hash: string): void {
-    if (sequence !== this.#next) this.#runs.push({ first: sequence, index: this.#count });
-    this.#next = sequence + 1;
-    if (this.#bytes.length < (this.#count + 1) * 32) this.#bytes = Buffer.concat([this.#bytes], this.#bytes.length * 2);
-    this.#bytes.write(hash, this.#count * 32, 32, 'hex');
-    this.#count += 1;
-  }
-
-  get(sequence: number): string | undefined {
-    const at = this.#runs.findLastIndex((run) => run.first <= sequence);
-    const run = this.#runs[at];
-    if (run === undefined) return undefined;
-    const index = run.index + sequence - run.first;
-    if (index >= (this.#runs[at + 1]?.index ?? this.#count)) return undefined;
-    return this.#bytes.toString('hex', index * 32, index * 32 + 32);
-  }
-}
-
 interface ChainVerifierParts {
   readonly publicKey: KeyObject | undefined;
   readonly partial: boolean;
@@ -187,6 +165,7 @@ class ChainVerifier {
   readonly #parts: ChainVerifierParts;
   /** Anchors may name any entry. */
   readonly #hashes = new HashList();
+  readonly #readEvent: ReturnType<typeof eventLineReader>;
   #entries = 0;
   #sequence = -1;
   #hash = noHash;
@@ -197,11 +176,27 @@ class ChainVerifier {
   constructor(writer: string, parts: ChainVerifierParts) {
     this.#writer = writer;
     this.#parts = parts;
+    this.#readEvent = eventLineReader(writer);
   }
 
-  check(line: string): void {
+  /** Checks whole lines. */
+  checkAll(bytes: Buffer): void {
+    for (let from = 0; from < bytes.length; ) {
+      const to = bytes.indexOf(lineBreak, from);
+      const event = this.#readEvent(bytes, from, to);
+      if (event === undefined) this.check(parseLine(bytes.toString('utf8', from, to)));
+      else {
+        this.#entries += 1;
+        this.records += 1;
+        this.#checkPlace(event);
+      }
+      from = to + 1;
+    }
+  }
+
+  /** Checks one entry; `undefined` stands for a line that is none. */
+  check(entry: ParsedEntry | undefined): void {
     this.#entries += 1;
-    const entry = parseLine(line);
     if (entry === undefined) {
       this.#damaged += 1;
       this.#find(
@@ -221,7 +216,7 @@ class ChainVerifier {
     if (entry.kind === 'checkpoint') this.#checkSignature(entry);
   }
 
-  #checkPlace(entry: ParsedEntry): void {
+  #checkPlace(entry: EventPlace): void {
     if (this.#parts.partial && this.#entries === 1) {
       this.#sequence = entry.sequence - 1;
       this.#hash = entry.previousHash;

@@ -27,12 +27,14 @@ function write(value: unknown, at: string, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw refused(at, 'a plain object');
   const source = value as Readonly<Record<string, unknown>>;
-  const members = Object.keys(source)
-    .sort()
-    .flatMap((key) =>
-      source[key] === undefined ? [] : `${JSON.stringify(key)}:${write(source[key], `${at}.${key}`, depth + 1)}`,
-    );
-  return `{${members.join(',')}}`;
+  let text = '';
+  for (const key of Object.keys(source).sort()) {
+    const member = source[key];
+    if (member === undefined) continue;
+    if (text !== '') text += ',';
+    text += `${JSON.stringify(key)}:${write(member, `${at}.${key}`, depth + 1)}`;
+  }
+  return `{${text}}`;
 }
 
 function refused(at: string, expected: string): Error {
