@@ -150,6 +150,7 @@ class LocalProvider {
     }
     this.#supervisor = new LocalSupervisor({
       folder: this.#folder,
+      temporary: folder === undefined,
       state: this.#state,
       proxy: this.#proxy,
       clock: this.#clock,

@@ -13,7 +13,8 @@ export interface Reaper {
 
 /**
  * A shell that reads which processes there are. At the end of its input, which comes when the supervisor is gone however it
- * ended, it waits for the grace time and kills those that still run. `$1` is the grace time in seconds. A process counts as
+ * ended, it waits for the grace time and kills those that still run. `$1` is the grace time in seconds, `$2` a temporary
+ * folder to be removed then, or nothing. A process counts as
  * the same when its start time (field 22 of /proc/PID/stat) is the same; without /proc only its number counts.
  */
 const script = `
@@ -26,7 +27,8 @@ while read -r verb pid start; do
     close) exit 0 ;;
   esac
 done
-[ "$1" = 0 ] || sleep "$1"
+folder=$2
+[ -z "$known" ] || [ "$1" = 0 ] || sleep "$1"
 for one in $known; do
   pid=\${one%%:*}
   if [ -d /proc/self ]; then
@@ -36,15 +38,20 @@ for one in $known; do
   fi
   kill -9 "-$pid"
 done
+[ -z "$folder" ] || rm -rf -- "$folder"
 `;
 
 /** Starts the watcher. @param graceMs - How long instances may wait for a new supervisor. */
-export function startReaper(graceMs: number): Reaper {
-  const child: ChildProcess = spawn('/bin/sh', ['-c', script, 'mnops-reaper', String(Math.ceil(graceMs / 1_000))], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-    env: { PATH: '/usr/bin:/bin' },
-  });
+export function startReaper(graceMs: number, temporaryFolder = ''): Reaper {
+  const child: ChildProcess = spawn(
+    '/bin/sh',
+    ['-c', script, 'mnops-reaper', String(Math.ceil(graceMs / 1_000)), temporaryFolder],
+    {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: { PATH: '/usr/bin:/bin' },
+    },
+  );
   child.on('error', () => undefined);
   child.stdin?.on('error', () => undefined);
   child.unref();

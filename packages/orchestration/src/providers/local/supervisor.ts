@@ -22,6 +22,8 @@ import type { StateStore } from './state-store.js';
 
 export interface SupervisorOptions {
   readonly folder: string;
+  /** Whether the folder goes when the supervisor does. */
+  readonly temporary: boolean;
   readonly state: StateStore;
   readonly proxy: ServiceProxy;
   readonly clock: Clock;
@@ -70,7 +72,7 @@ export class LocalSupervisor {
     this.#options = options;
     this.#ports = portAllocator(options.portRange, random);
     this.#marker = `MNOPS_SUPERVISOR=${createHash('sha256').update(resolve(folder)).digest('hex').slice(0, 16)}`;
-    this.#reaper = startReaper(options.orphanGraceMs);
+    this.#reaper = startReaper(options.orphanGraceMs, options.temporary ? folder : '');
     this.#instanceContext = {
       clock,
       signal: this.#closing.signal,
