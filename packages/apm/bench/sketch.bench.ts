@@ -1,5 +1,5 @@
+import { LatencySketch } from '@mnops/apm/analysis';
 import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
-import { LatencySketch } from '../src/analysis/latency-sketch.js';
 import { normal, randomOf } from '../src/testing/random.js';
 import { type PeerSketch, peerSketch } from '../src/testing/sketches-js.js';
 

@@ -30,6 +30,9 @@ export class LatencySketch {
   #sum = 0;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
+  /** Values up to the end of each octave, as they were when `#count` was `#summedCount`. */
+  readonly #upTo: number[] = [];
+  #summedCount = -1;
 
   /** Values counted, weights included. */
   get count(): number {
@@ -101,6 +104,7 @@ export class LatencySketch {
 
   /** Multiplies every count, so that old values weigh less than new ones. `min` and `max` stay. */
   scale(factor: number): void {
+    this.#summedCount = -1;
     this.#count *= factor;
     this.#sum *= factor;
     this.#zeroes *= factor;
@@ -121,19 +125,31 @@ export class LatencySketch {
     if (q === 0) return this.#min;
     if (q === 1) return this.#max;
     const rank = q * this.#count;
-    let seen = this.#zeroes;
-    if (seen >= rank) return Math.min(0, this.#max);
-    for (let octave = 0; octave < this.#octaves.length; octave += 1) {
-      const buckets = this.#octaves[octave];
-      if (buckets === undefined) continue;
-      for (let i = 0; i < bucketsPerOctave; i += 1) {
-        seen += buckets[i] as number;
-        if (seen < rank) continue;
-        const middle = 2 ** (octave + lowestExponent) * (1 + (i + 0.5) / bucketsPerOctave);
-        return Math.min(this.#max, Math.max(this.#min, middle));
-      }
+    if (this.#zeroes >= rank) return Math.min(0, this.#max);
+    if (this.#summedCount !== this.#count) this.#sumUp();
+    const upTo = this.#upTo;
+    let octave = 0;
+    while (octave < upTo.length && (upTo[octave] as number) < rank) octave += 1;
+    const buckets = this.#octaves[octave];
+    if (buckets === undefined) return this.#max;
+    let seen = octave === 0 ? this.#zeroes : (upTo[octave - 1] as number);
+    for (let i = 0; i < bucketsPerOctave; i += 1) {
+      seen += buckets[i] as number;
+      if (seen < rank) continue;
+      const middle = 2 ** (octave + lowestExponent) * (1 + (i + 0.5) / bucketsPerOctave);
+      return Math.min(this.#max, Math.max(this.#min, middle));
     }
     return this.#max;
+  }
+
+  #sumUp(): void {
+    let seen = this.#zeroes;
+    for (let octave = 0; octave < this.#octaves.length; octave += 1) {
+      const buckets = this.#octaves[octave];
+      if (buckets !== undefined) for (let i = 0; i < bucketsPerOctave; i += 1) seen += buckets[i] as number;
+      this.#upTo[octave] = seen;
+    }
+    this.#summedCount = this.#count;
   }
 
   /** A quantile that has enough values behind it: `undefined` below 1/(1-q) values, so P99 needs 100. */
