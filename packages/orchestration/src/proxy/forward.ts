@@ -5,6 +5,7 @@ import { type RequestFraming, requestHead } from './request-head.js';
 import type { ResponseHead } from './response-parser.js';
 import type { Target } from './target.js';
 import type { Exchange, ExchangeFailure, UpstreamConnection } from './upstream-pool.js';
+import { writeWhole } from './whole-answer.js';
 
 /** What a forwarded request needs from the listener that took it. */
 export interface ForwardContext {
@@ -19,7 +20,8 @@ export interface ForwardContext {
 }
 
 const maxTries = 3;
-const maxJoinedBytes = 16_384;
+/** Longer than clients keep idle connections, so that the client is the one that closes. */
+export const clientKeepAliveMs = 75_000;
 const statusOf: Readonly<Record<ProxyFailure, number>> = {
   'no-instance': 503,
   refused: 502,
@@ -70,7 +72,8 @@ export class Forward implements Exchange {
   #connection: UpstreamConnection | undefined;
   #bodyBegun = false;
   #sentAll = false;
-  #headPending = false;
+  /** Start of the answer, while nothing of it was written. */
+  #head: ResponseHead | undefined;
   #body: Buffer | undefined;
   #status = 0;
   #over = false;
@@ -149,8 +152,14 @@ export class Forward implements Exchange {
     }
     this.#status = head.status;
     if (this.#context.closing) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(head.status, head.statusText, head.fields);
-    this.#headPending = true;
+    this.#head = head;
+  }
+
+  #writeHead(): void {
+    if (this.#head === undefined) return;
+    const { status, statusText, fields } = this.#head;
+    this.#head = undefined;
+    this.#response.writeHead(status, statusText, fields);
   }
 
   onBody(chunk: Buffer): void {
@@ -159,22 +168,27 @@ export class Forward implements Exchange {
   }
 
   onPause(): void {
-    if (this.#body !== undefined) this.#write();
-    else if (this.#headPending) this.#response.flushHeaders();
-    this.#headPending = false;
+    if (this.#body !== undefined) {
+      this.#write();
+    } else if (this.#head !== undefined) {
+      this.#writeHead();
+      this.#response.flushHeaders();
+    }
   }
 
   onEnd(trailers: readonly string[]): void {
     if (this.#over) return;
     this.#over = true;
     const target = this.#target!;
-    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
     const body = this.#body;
+    const head = this.#head;
     this.#body = undefined;
-    // As text, a small body goes out in one piece with its fields; as bytes it would be a piece of its own.
-    if (body !== undefined && body.length <= maxJoinedBytes && this.#headPending)
-      this.#response.end(body.toString('latin1'), 'latin1');
-    else this.#response.end(body);
+    const whole = head !== undefined && trailers.length === 0 && this.#sentAll;
+    if (!whole || !writeWhole(this.#request, this.#response, head, body, clientKeepAliveMs / 1_000)) {
+      this.#writeHead();
+      if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
+      this.#response.end(body);
+    }
     this.#context.answered(this, target, this.#status);
     this.#release(this.#sentAll);
     // An answer may come before the whole body did; what is left of it is read and dropped.
@@ -215,7 +229,7 @@ export class Forward implements Exchange {
     if (this.#over) return;
     this.#over = true;
     this.#context.failed(this, target, reason);
-    if (this.#response.headersSent || this.#headPending) {
+    if (this.#response.headersSent) {
       // A cut connection is the only honest end of an answer that was begun.
       this.#response.destroy();
       return;
@@ -230,7 +244,7 @@ export class Forward implements Exchange {
   #write(): void {
     const chunk = this.#body;
     this.#body = undefined;
-    this.#headPending = false;
+    this.#writeHead();
     if (chunk === undefined || this.#response.write(chunk)) return;
     const socket = this.#connection?.socket;
     socket?.pause();

@@ -4,7 +4,7 @@ import { codeOf } from '@mnops/core';
 import type { Clock } from '@mnops/core/spi';
 import { orchestrationError } from '../orchestration-error.js';
 import { durationMetric, type Figures, type ProxyFailure } from './figures.js';
-import { Forward, type ForwardContext, refuse } from './forward.js';
+import { clientKeepAliveMs, Forward, type ForwardContext, refuse } from './forward.js';
 import type { FullProxyLimits } from './limits.js';
 import { type RequestFraming, requestFraming } from './request-head.js';
 import { Route } from './route.js';
@@ -55,8 +55,7 @@ export class ServiceListener implements ForwardContext {
       readBuffer: Buffer.allocUnsafeSlow(readBytes),
     });
     this.#server = createServer({ maxHeaderSize: limits.maxHeaderBytes, noDelay: true });
-    // Longer than clients keep idle connections, so that the client is the one that closes.
-    this.#server.keepAliveTimeout = 75_000;
+    this.#server.keepAliveTimeout = clientKeepAliveMs;
     this.#server.headersTimeout = 30_000;
     this.#server.requestTimeout = 300_000;
     this.#server.on('request', (request, response) => this.#take(request, response));
