@@ -10,6 +10,7 @@ import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { type IncomingHeaders, readTraceContext, traceParent } from '../propagation/trace-context.js';
 import { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
+import { randomIds } from './random-ids.js';
 
 /** What the host needs of OpenTelemetry, loaded and wired. */
 export interface OtelRuntime {
@@ -43,14 +44,16 @@ export interface OtelRuntimeOptions {
   readonly onEnd: (span: ReadableSpan) => void;
 }
 
-const anchorKey = Symbol('mnops.apm.anchor');
+/** Milliseconds from the Unix epoch to the zero of the monotonic clock, as the process read it when it began. */
+const timeOriginMs = performance.timeOrigin;
 
-/** The parts of the SDK's span that give it an exact start. The last is private to the SDK; without it we measure again. */
-interface AnchoredSpan {
-  [anchorKey]?: number;
+/** The parts of the SDK's span that say when it began. Those with an underscore are private; without them we do without. */
+interface TimedSpan {
   startTime: [number, number];
-  readonly parentSpanContext?: { readonly isRemote?: boolean | undefined } | undefined;
+  /** Monotonic milliseconds. */
   readonly _performanceStartTime?: number;
+  /** Milliseconds that the wall clock was ahead of `timeOriginMs` plus the monotonic clock. */
+  _performanceOffset?: number;
   readonly _startTimeProvided?: boolean;
 }
 
@@ -71,7 +74,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     onStart: (span, parent) => {
       const above = api.trace.getSpan(parent);
       const local = (above as Partial<GuardedSpan> | undefined)?.inner ?? above;
-      anchor(span as unknown as AnchoredSpan, local as unknown as AnchoredSpan | undefined);
+      if (local !== undefined) startBeside(span as unknown as TimedSpan, local as unknown as TimedSpan);
       options.onStart();
     },
     onEnd: options.onEnd,
@@ -91,6 +94,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
       attributePerEventCountLimit: limits.attributes,
       attributePerLinkCountLimit: limits.attributes,
     },
+    idGenerator: randomIds(),
     spanProcessors: [processor],
   });
   const baggage = new core.W3CBaggagePropagator();
@@ -202,15 +206,18 @@ function tracerOn(
 }
 
 /**
- * Sets a span's start to the microsecond. The SDK starts spans at whole milliseconds; ours start at one reading of the
- * wall clock per local root plus the monotonic time since, so order and durations hold even when the wall clock jumps.
+ * Sets a span's start to the microsecond. The SDK starts spans at whole milliseconds; ours start at the one reading of
+ * the wall clock of their local root plus the monotonic time since, so order and durations hold even when the wall
+ * clock jumps.
  */
-function anchor(span: AnchoredSpan, parent: AnchoredSpan | undefined): void {
-  const monotonicMs = span._performanceStartTime ?? performance.now();
-  const offsetMs = parent?.[anchorKey] ?? Date.now() - performance.now();
-  span[anchorKey] = offsetMs;
+function startBeside(span: TimedSpan, parent: TimedSpan): void {
+  const { _performanceOffset: offsetMs } = parent;
+  const { _performanceStartTime: monotonicMs } = span;
+  // A parent in another process, or a span of an SDK that keeps time in another way.
+  if (offsetMs === undefined || monotonicMs === undefined) return;
+  span._performanceOffset = offsetMs;
   if (span._startTimeProvided === true) return;
-  const atMs = offsetMs + monotonicMs;
+  const atMs = timeOriginMs + offsetMs + monotonicMs;
   const seconds = Math.floor(atMs / 1_000);
   span.startTime = [seconds, Math.floor((atMs - seconds * 1_000) * 1e6)];
 }
