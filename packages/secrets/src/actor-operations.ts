@@ -28,8 +28,8 @@ export class ActorOperations implements SecretOperations {
   readonly #reader: SecretReader;
   readonly #actor: string;
   readonly #writer: SecretWriter;
-  /** Whether a cached value may be handed out without rules and records. */
-  readonly #plain: boolean;
+  /** Whether a cached value may be handed out without asking the rules. */
+  readonly #unrestricted: boolean;
   readonly #readChannel = tracingChannel('mnops:secrets:read');
 
   constructor(core: SecretsCore, actor: string) {
@@ -37,13 +37,13 @@ export class ActorOperations implements SecretOperations {
     this.#reader = core.reader;
     this.#actor = actor;
     this.#writer = new SecretWriter(core, actor);
-    this.#plain = !core.policy.restricts && !core.recorder.recordsCachedReads;
+    this.#unrestricted = !core.policy.restricts;
   }
 
   get(path: string, options?: ReadOptions): Promise<SecretValue | undefined> {
-    if (options === undefined && this.#plain && !this.#readChannel.hasSubscribers) {
-      const value = this.#reader.fresh(path);
-      if (value !== undefined) return value;
+    if (options === undefined && this.#unrestricted && !this.#readChannel.hasSubscribers) {
+      const entry = this.#core.recorder.takesCachedReads ? this.#reader.fresh(path) : undefined;
+      if (entry !== undefined) return this.#core.recorder.recordCached(this.#actor, path, entry);
     }
     return this.#get(path, options ?? {});
   }

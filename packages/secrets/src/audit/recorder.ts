@@ -1,7 +1,8 @@
 import { codeOf, coreError } from '@mnops/core';
 import { type AuditLog, type AuditRecord, openAuditLog } from '@mnops/core/audit';
-import type { Clock, JsonValue } from '@mnops/core/spi';
+import type { Clock, JsonValue, SecretValue } from '@mnops/core/spi';
 import type { SecretAction } from '../access/policy.js';
+import type { CacheEntry } from '../read/cache.js';
 import type { SecretAuditConfig } from '../secret-config.js';
 
 /** What is recorded of one operation. */
@@ -35,6 +36,8 @@ export interface AuditLogEntry {
   readonly hash: string;
 }
 
+const queued = { wait: false } as const;
+
 /** Records each operation once, durably before its result is handed out, except reads from the cache, which are queued. */
 export class AuditRecorder {
   readonly #config: SecretAuditConfig | undefined;
@@ -60,17 +63,13 @@ export class AuditRecorder {
     this.#clock = options.clock;
   }
 
-  get enabled(): boolean {
-    return this.#config !== undefined;
-  }
-
   get durable(): boolean {
     return this.#config?.folder !== undefined || this.#config?.sink !== undefined;
   }
 
-  /** Whether reads from the cache are recorded at all. */
-  get recordsCachedReads(): boolean {
-    return this.enabled && this.#reads === 'all';
+  /** Whether a read from the cache can be recorded by `recordCached` at once: the log is open and works, or wants none. */
+  get takesCachedReads(): boolean {
+    return this.#reads !== 'all' || this.#config === undefined || (this.#log !== undefined && !this.#failed);
   }
 
   /** The log, or `undefined` when auditing is off. Nothing is done whose record could not be written. */
@@ -117,6 +116,25 @@ export class AuditRecorder {
         },
         { wait: !(cached && succeeded) },
       );
+    } catch (error) {
+      this.#failed = true;
+      throw unavailable('cannot be written', error);
+    }
+  }
+
+  /** Records that a cached value is read, and hands it out once the record is queued. */
+  recordCached(actor: string, path: string, { value, resolved }: CacheEntry): Promise<SecretValue | undefined> {
+    const log = this.#log;
+    if (log === undefined || this.#reads !== 'all') return resolved;
+    // The keys stand in the order in which the log writes them.
+    const details = { cached: true, provider: this.#provider, version: value?.version ?? '' };
+    return this.#handOut(log.append({ actor, operation: 'read', target: path, outcome: 'ok', details }, queued), value);
+  }
+
+  async #handOut<T>(recorded: Promise<void>, value: T): Promise<T> {
+    try {
+      await recorded;
+      return value;
     } catch (error) {
       this.#failed = true;
       throw unavailable('cannot be written', error);

@@ -69,14 +69,14 @@ export class SecretReader {
   }
 
   /** The current value while the cache has it fresh and unexpired: the read that happens a million times. */
-  fresh(path: string): Promise<SecretValue | undefined> | undefined {
+  fresh(path: string): CacheEntry | undefined {
     const entry = this.cache?.get(path);
     if (entry?.value === undefined || entry.path !== path) return undefined;
     if (this.#clock.monotonic() >= entry.freshUntil) return undefined;
     if (entry.expiresAtMs !== Number.POSITIVE_INFINITY && this.#clock.now() >= entry.expiresAtMs) return undefined;
     entry.used = true;
     this.stats.hits += 1;
-    return entry.resolved;
+    return entry;
   }
 
   async read(path: string, request: ReadRequest = {}): Promise<ReadAnswer> {
