@@ -26,8 +26,8 @@ export async function checkSizes(): Promise<GateResult> {
   const over: string[] = [];
   for (const id of publishedPackages) {
     const folder = join(repositoryRoot, 'packages', id, 'dist');
-    for (const entry of entriesOf(id)) {
-      const bytes = await minifiedBytes(join(folder, `${entry}.js`));
+    for (const { name: entry, source } of entriesOf(id)) {
+      const bytes = await minifiedBytes(source);
       const budget = budgetOf(id, entry);
       rows.push([`@mnops/${id}`, entry, String(bytes.length), String(bytes.brotli), String(budget)]);
       if (bytes.brotli > budget) over.push(`@mnops/${id} ${entry}: ${bytes.brotli} bytes brotli, at most ${budget}`);
@@ -40,15 +40,23 @@ export async function checkSizes(): Promise<GateResult> {
   return { ok: over.length === 0, output: over.join('\n'), figures };
 }
 
-/** Names of a package's entries: its subpaths as files of `dist`. */
-function entriesOf(id: string): readonly string[] {
-  const manifest = JSON.parse(readFileSync(join(repositoryRoot, 'packages', id, 'package.json'), 'utf8')) as {
-    readonly exports: Readonly<Record<string, string | { readonly import?: { readonly default?: string } }>>;
+/** A package's entries: name of the built file, and its source, which still tells other packages from its own code. */
+function entriesOf(id: string): readonly { readonly name: string; readonly source: string }[] {
+  const folder = join(repositoryRoot, 'packages', id);
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, string | ExportTarget>>;
   };
   return Object.values(manifest.exports).flatMap((target) => {
-    const file = typeof target === 'string' ? undefined : target.import?.default;
-    return file === undefined ? [] : [file.replace('./dist/', '').replace(/\.js$/, '')];
+    if (typeof target === 'string') return [];
+    const { import: { default: file } = {}, '@mnops/source': source } = target;
+    if (file === undefined || source === undefined) return [];
+    return [{ name: file.replace('./dist/', '').replace(/\.js$/, ''), source: join(folder, source) }];
   });
+}
+
+interface ExportTarget {
+  readonly import?: { readonly default?: string };
+  readonly '@mnops/source'?: string;
 }
 
 async function minifiedBytes(file: string): Promise<{ readonly length: number; readonly brotli: number }> {

@@ -78,7 +78,7 @@ function subpathsOf(id: string): readonly Subpath[] {
   return Object.entries(manifest.exports).flatMap(([subpath, target]): Subpath[] => {
     if (typeof target === 'string') return [];
     const built = readFileSync(join(folder, target.import?.default ?? ''), 'utf8');
-    const needs = optionalPeers(manifest).filter((name) => new RegExp(`from ["']${name}["'/]`).test(built));
+    const needs = optionalPeers(manifest).filter((name) => new RegExp(`from ?["']${name}["'/]`).test(built));
     const specifier = `@mnops/${id}${subpath.slice(1)}`;
     const versions = needs.map((name) => `${name}@${manifest.devDependencies?.[name] ?? 'latest'}`);
     return [{ specifier, typesOnly: specifier === '@mnops/core/spi', needs: versions }];
