@@ -24,7 +24,7 @@ import { matchesQuery, type TraceQuery } from './store/trace-query.js';
 import { TraceRing } from './store/trace-ring.js';
 import { assembleTrace, type Trace } from './trace.js';
 import { emptyContext } from './tracing/idle-context.js';
-import { plainSpan } from './tracing/recorded-span.js';
+import { plainSpan, RecordedSpan } from './tracing/recorded-span.js';
 import { runWithin, type SpanOptions } from './tracing/span-options.js';
 import { type SpanProcessorLike, Tracing } from './tracing/tracing.js';
 
@@ -74,21 +74,30 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       recover: (reason) => this.#lifecycle.recover(reason),
       quietly: (run) => (this.#tracing.runtime === undefined ? run() : this.#tracing.runtime.quietly(run)),
     });
-    this.#tracing = new Tracing(this.#config, (span, endMs, durationMs) => {
-      this.#record(span, endMs - durationMs, endMs, durationMs, false);
-      this.#deliveries.add(span);
+    this.#tracing = new Tracing(this.#config, (span, resource, endMs, durationMs, nowMs) => {
+      const recorded = this.#deliveries.any ? new RecordedSpan(span, resource) : undefined;
+      this.#ring.addEnded(span, resource, endMs - durationMs, endMs);
+      this.#analysis?.observeEnded(span, resource, endMs, durationMs, nowMs);
+      if (recorded !== undefined) this.#deliveries.add(recorded);
     });
     this.#lifecycle = new Lifecycle({
       name: 'PerformanceMonitoringManager',
       clock,
       start: (call) => this.#start(call),
-      drain: (call) => this.#deliveries.flush(call),
+      drain: async (call) => {
+        this.#tracing.settle();
+        await this.#deliveries.flush(call);
+      },
       close: () => this.#close(),
     });
     const now = (): number => clock.now();
     const requests =
       this.#analysis?.requests ?? new RequestSeries({ slotMs: 1, retainMs: 1, maxSeries: 1, maxBytes: 1 });
-    this.metricSource = traceMetricSource(requests, now);
+    const settled = (): RequestSeries => {
+      this.#tracing.settle();
+      return requests;
+    };
+    this.metricSource = traceMetricSource(settled, now);
     this.healthSource = anomalyHealthSource(() => this.detectAnomalies({ open: true }), now);
   }
 
@@ -126,6 +135,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   async flush(options: CallOptions = {}): Promise<DeliveryReport> {
     const limits = { timeoutMs: 30_000, ...options, clock: this.#config.clock };
     await traced('mnops:apm:flush', { exporters: this.#config.exporters.length }, async (context) => {
+      this.#tracing.settle();
       await withCall(limits, async (call) => await this.#deliveries.flush(call));
       context['held'] = this.#deliveries.held;
     });
@@ -211,6 +221,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** The trace with this id, of all services whose spans are here; `undefined` when it is not, or not any more. */
   async getTrace(traceId: string, options: CallOptions = {}): Promise<Trace | undefined> {
+    this.#tracing.settle();
     options.signal?.throwIfAborted();
     const held = this.#ring.get(traceId.toLowerCase());
     return held && assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
@@ -218,6 +229,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** Traces that match, newest first. */
   async *findTraces(query: TraceQuery = {}, options: CallOptions = {}): AsyncIterable<Trace> {
+    this.#tracing.settle();
     let left = query.limit ?? 100;
     for (const held of this.#ring.newestFirst()) {
       if (left <= 0) return;
@@ -230,17 +242,20 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** What is usual for each operation that matches, most calls first. Empty when analysis is off. */
   baselines(filter: OperationFilter = {}): PerformanceBaseline[] {
+    this.#tracing.settle();
     const analysis = this.#analysis;
     return analysis?.operations.baselines(filter, (operation) => analysis.tracker?.isOpen(operation) === true) ?? [];
   }
 
   /** Open and recent anomalies that match, newest first. */
   detectAnomalies(query: AnomalyQuery = {}): PerformanceAnomaly[] {
+    this.#tracing.settle();
     return this.#analysis?.tracker?.find(query) ?? [];
   }
 
   /** Who calls whom: since the start, or, with a window, by the traces kept of that time. */
   serviceMap(window?: TimeWindow): ServiceMap {
+    this.#tracing.settle();
     if (window === undefined && this.#analysis !== undefined) return serviceMapOf(this.#analysis.edges);
     const [from, to] = [window?.from?.getTime() ?? Number.NEGATIVE_INFINITY, window?.to?.getTime() ?? Infinity];
     const traces = [...this.#ring.newestFirst()].filter(({ startMs }) => startMs >= from && startMs <= to);
@@ -254,6 +269,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
    * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query that cannot be read.
    */
   async findRootCause(query: RootCauseQuery, options: CallOptions = {}): Promise<RootCauseReport> {
+    this.#tracing.settle();
     options.signal?.throwIfAborted();
     const fields = { service: query?.service ?? '', operation: query?.operation ?? '' };
     return await traced('mnops:apm:find-root-cause', fields, async (context) => {
@@ -278,6 +294,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** Every counter: where spans are, what was dropped and why, how full each table is. */
   stats(): APMStats {
+    this.#tracing.settle();
     const analysis = this.#analysis;
     return {
       spans: { ...this.#tracing.counts, ingested: this.#ingested.accepted, rejected: this.#ingested.rejected },
@@ -313,6 +330,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     const { clock } = this.#config;
     const everyMs = Math.min(this.#config.analysis?.bucketMs ?? 10_000, 1_000);
     this.#timer = clock.setTimer(everyMs, () => {
+      this.#tracing.settle();
       analysis.roll(clock.now(), clock.monotonic());
       this.#schedule(analysis);
     });
@@ -336,14 +354,13 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     const startMs = epochMs(span.startTimeUnixNano);
     const durationMs = Number(span.durationNano) / 1e6;
     report.accepted += 1;
-    if (!this.#record(span, startMs, startMs + durationMs, durationMs, true)) report.repeated += 1;
-  }
-
-  /** Keeps and counts one span. @returns False when it was known already. */
-  #record(span: Span, startMs: number, endMs: number, durationMs: number, foreign: boolean): boolean {
-    if (!this.#ring.add(span, startMs, endMs, foreign)) return false;
-    this.#analysis?.observe(span, endMs, durationMs, this.#config.clock.monotonic());
-    return true;
+    // A span of our own may come back from another process.
+    this.#tracing.settle();
+    if (!this.#ring.add(span, startMs, startMs + durationMs)) {
+      report.repeated += 1;
+      return;
+    }
+    this.#analysis?.observe(span, startMs + durationMs, durationMs, this.#config.clock.monotonic());
   }
 
   #announce(event: 'anomaly:opened' | 'anomaly:closed', anomaly: PerformanceAnomaly): void {

@@ -1,11 +1,12 @@
 import type { Span, SpanAttributes } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
 import { RequestSeries } from '../seams/request-series.js';
+import type { ReadableSpanLike } from '../tracing/recorded-span.js';
 import type { PerformanceAnomaly } from './anomaly.js';
 import { AnomalyTracker } from './anomaly-tracker.js';
 import { EdgeTable } from './edge-table.js';
 import { OperationTable } from './operation-table.js';
-import { factsOf, type Origin, originOf } from './span-facts.js';
+import { factsOf, factsOfEnded, type Origin, originOf, type SpanFacts } from './span-facts.js';
 
 type AnalysisSettings = NonNullable<ResolvedConfig['analysis']>;
 
@@ -55,17 +56,32 @@ export class AnalysisEngine {
 
   /** Takes one span into account. */
   observe(span: Span, endMs: number, durationMs: number, nowMs: number): void {
-    const facts = factsOf(span, this.#originOf(span.resource), endMs, durationMs);
-    this.operations.observe(facts);
-    this.edges.observe(facts, nowMs);
-    if (facts.kind !== 'server') return;
-    this.requests.observe(facts.origin, facts.operation, span.attributes, facts.error, endMs, durationMs);
+    this.#count(factsOf(span, this.#originOf(span.resource), endMs, durationMs), span.attributes, nowMs);
+  }
+
+  /** Takes a span of the SDK into account. */
+  observeEnded(
+    span: ReadableSpanLike,
+    resource: SpanAttributes,
+    endMs: number,
+    durationMs: number,
+    nowMs: number,
+  ): void {
+    const facts = factsOfEnded(span, this.#originOf(resource), endMs, durationMs);
+    this.#count(facts, span.attributes as SpanAttributes, nowMs);
   }
 
   /** Closes what is due: buckets of operations, and spans that wait for their other side. */
   roll(wallMs: number, monotonicMs: number): void {
     this.operations.roll(wallMs, monotonicMs);
     this.edges.settle(monotonicMs);
+  }
+
+  #count(facts: SpanFacts, attributes: SpanAttributes, nowMs: number): void {
+    this.operations.observe(facts);
+    this.edges.observe(facts, nowMs);
+    if (facts.kind !== 'server') return;
+    this.requests.observe(facts.origin, facts.operation, attributes, facts.error, facts.endMs, facts.durationMs);
   }
 
   #originOf(resource: SpanAttributes): Origin {

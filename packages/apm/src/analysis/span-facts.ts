@@ -1,4 +1,5 @@
 import type { Span, SpanAttributes, SpanKindName } from '@mnops/core/spi';
+import { kindNames, type ReadableSpanLike } from '../tracing/recorded-span.js';
 
 /** Which program, in which version and replica, made a span. */
 export interface Origin {
@@ -91,6 +92,28 @@ export function peerOf(span: Pick<Span, 'kind' | 'attributes'>): Peer | undefine
   }
   const name = first(attributes, peerKeys);
   return name === undefined ? undefined : { name, connection: 'request' };
+}
+
+/** OpenTelemetry's number of a failed status. */
+const errorStatus = 2;
+
+/** The facts of a span of the SDK, read from it as it is. */
+export function factsOfEnded(span: ReadableSpanLike, origin: Origin, endMs: number, durationMs: number): SpanFacts {
+  const { traceId, spanId } = span.spanContext();
+  const kind = kindNames[span.kind] ?? 'internal';
+  const named = { name: span.name, kind, attributes: span.attributes as SpanAttributes };
+  return {
+    traceId,
+    spanId,
+    parentSpanId: span.parentSpanContext?.spanId,
+    origin,
+    operation: operationOf(named),
+    kind,
+    endMs,
+    durationMs,
+    error: span.status.code === errorStatus,
+    peer: peerOf(named),
+  };
 }
 
 /** The facts of one span. What the caller knows already is not worked out again. */

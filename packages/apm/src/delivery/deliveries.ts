@@ -54,6 +54,11 @@ export class Deliveries {
     });
   }
 
+  /** Whether there is any exporter. */
+  get any(): boolean {
+    return this.#lines.length > 0;
+  }
+
   get report(): DeliveryReport {
     return {
       exporters: Object.fromEntries(this.#lines.map(({ exporter, dispatcher }) => [exporter.id, dispatcher.stats])),

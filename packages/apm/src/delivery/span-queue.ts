@@ -1,5 +1,5 @@
 import type { Span, SpanBatch } from '@mnops/core/spi';
-import { sizeOf } from '../store/trace-ring.js';
+import { sizeOf } from '../store/span-size.js';
 import { plainSpan } from '../tracing/recorded-span.js';
 
 /** Spans that wait to be delivered, bounded by number and bytes; the oldest without an error go first. */

@@ -8,11 +8,20 @@ const origin = { service: 'api', version: '1', instance: 'a' };
 
 metricSourceContract({ describe, it }, 'apm', async () => {
   const clock = fakeClock();
-  return { provider: traceMetricSource(new RequestSeries(options), () => clock.now()) };
+  const series = new RequestSeries(options);
+  return {
+    provider: traceMetricSource(
+      () => series,
+      () => clock.now(),
+    ),
+  };
 });
 
 function count(series: RequestSeries, atMs: number, windowMs: number): Promise<number[]> {
-  const source = traceMetricSource(series, () => atMs);
+  const source = traceMetricSource(
+    () => series,
+    () => atMs,
+  );
   const selection = { metric: 'http_server_request_duration_seconds', reduce: 'count', windowMs } as const;
   return source.query(selection, testCall()).then((samples) => samples.map(({ value }) => value));
 }

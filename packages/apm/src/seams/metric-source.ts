@@ -7,11 +7,11 @@ import type { RequestLabels, RequestSeries } from './request-series.js';
 export const requestMetric = 'http_server_request_duration_seconds';
 
 /** Answers structured queries about the requests that server spans stand for. */
-export function traceMetricSource(series: RequestSeries, now: () => number): MetricSource {
+export function traceMetricSource(series: () => RequestSeries, now: () => number): MetricSource {
   const select = (selection: MetricSelection, atMs: number): Map<string, MetricSample> => {
     const samples = new Map<string, MetricSample>();
     if (selection.metric !== requestMetric) return samples;
-    for (const [key, { labels, sketch }] of grouped(series, selection, atMs)) {
+    for (const [key, { labels, sketch }] of grouped(series(), selection, atMs)) {
       const value = reduced(sketch, selection);
       if (value !== undefined) samples.set(key, { labels, value, atMs });
     }

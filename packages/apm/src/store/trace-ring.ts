@@ -1,4 +1,7 @@
-import type { Span } from '@mnops/core/spi';
+import type { Span, SpanAttributes } from '@mnops/core/spi';
+import { type ReadableSpanLike, RecordedSpan } from '../tracing/recorded-span.js';
+import { noPlace, SpanBlocks, type SpanPlace } from './span-blocks.js';
+import { sizeOf } from './span-size.js';
 
 /** Limits of the store. */
 export interface TraceRingOptions {
@@ -10,14 +13,14 @@ export interface TraceRingOptions {
 /** Spans of one trace as they came. */
 export interface HeldTrace {
   readonly traceId: string;
-  readonly spans: Span[];
-  bytes: number;
+  /** Read from the store when they are asked for. */
+  readonly spans: readonly Span[];
   /** Epoch milliseconds of the earliest start and the latest end. */
-  startMs: number;
-  endMs: number;
-  hasError: boolean;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly hasError: boolean;
   /** Spans that were over the limit. */
-  cut: number;
+  readonly cut: number;
 }
 
 /** What the store holds and what it had to let go. */
@@ -30,17 +33,55 @@ export interface TraceRingStats {
   readonly repeatedSpans: number;
 }
 
-/** Size of a span without its texts, as measured on a heap of many. */
-const spanBytes = 900;
-const attributeBytes = 60;
+const traceBytes = 200;
+const errorStatus = 2;
+const leastSlots = 256;
+
+/** One column per fact about a trace; a trace is a slot in all of them. */
+class Columns {
+  readonly size: number;
+  readonly ids: (string | undefined)[];
+  readonly first: Float64Array;
+  readonly last: Float64Array;
+  readonly bytes: Float64Array;
+  readonly startMs: Float64Array;
+  readonly endMs: Float64Array;
+  readonly counts: Int32Array;
+  readonly cuts: Int32Array;
+  readonly failed: Uint8Array;
+
+  constructor(size: number) {
+    this.size = size;
+    this.ids = new Array<undefined>(size).fill(undefined);
+    this.first = new Float64Array(size);
+    this.last = new Float64Array(size);
+    this.bytes = new Float64Array(size);
+    this.startMs = new Float64Array(size);
+    this.endMs = new Float64Array(size);
+    this.counts = new Int32Array(size);
+    this.cuts = new Int32Array(size);
+    this.failed = new Uint8Array(size);
+  }
+
+  copy(slot: number, from: Columns, fromSlot: number): void {
+    this.ids[slot] = from.ids[fromSlot];
+    for (const name of ['first', 'last', 'bytes', 'startMs', 'endMs', 'counts', 'cuts', 'failed'] as const) {
+      this[name][slot] = from[name][fromSlot] as number;
+    }
+  }
+}
 
 /** Keeps the newest traces in memory, bounded by their number and by their estimated bytes; the oldest go first. */
 export class TraceRing {
   readonly #options: TraceRingOptions;
-  readonly #traces = new Map<string, HeldTrace>();
-  /** Traces in order of their first span. A map would have to skip what was deleted at its front, at each eviction. */
-  #order: HeldTrace[] = [];
-  #head = 0;
+  readonly #blocks = new SpanBlocks();
+  /** Slots by trace id. */
+  readonly #slots = new Map<string, number>();
+  /** A ring: traces take slots in the order of their first span, and leave them in the same order. */
+  #columns = new Columns(leastSlots);
+  /** Numbers of the oldest trace and of the next one; a trace's slot is its number modulo the size of the columns. */
+  #oldest = 0;
+  #next = 0;
   #bytes = 0;
   #spans = 0;
   #evicted = 0;
@@ -56,52 +97,51 @@ export class TraceRing {
    *
    * @returns False when the trace already has this span: a batch whose answer was lost is sent twice.
    */
-  add(span: Span, startMs: number, endMs: number, checkRepeats: boolean): boolean {
-    const { maxSpansPerTrace } = this.#options;
+  add(span: Span, startMs: number, endMs: number): boolean {
     const { traceId } = span;
-    let trace = this.#traces.get(traceId);
-    if (trace === undefined) {
-      // Made with its first span: an empty list would grow to room for seventeen, and most traces in a process are short.
-      trace = { traceId, spans: [span], bytes: 200, startMs, endMs, hasError: false, cut: 0 };
-      this.#traces.set(traceId, trace);
-      this.#order.push(trace);
-      this.#bytes += trace.bytes;
-    } else if (checkRepeats && trace.spans.some((known) => known.spanId === span.spanId)) {
+    const known = this.#slots.get(traceId);
+    if (known !== undefined && this.#has(known, span.spanId)) {
       this.#repeated += 1;
       return false;
     }
-    if (span.status.code === 'error') trace.hasError = true;
-    if (trace.spans[0] !== span) {
-      if (trace.spans.length >= maxSpansPerTrace) {
-        trace.cut += 1;
-        this.#cut += 1;
-        return true;
-      }
-      trace.spans.push(span);
-    }
-    if (startMs < trace.startMs) trace.startMs = startMs;
-    if (endMs > trace.endMs) trace.endMs = endMs;
-    const bytes = sizeOf(span);
-    trace.bytes += bytes;
-    this.#bytes += bytes;
-    this.#spans += 1;
-    if (this.#bytes > this.#options.maxBytes || this.#traces.size > this.#options.maxTraces) this.#evict();
+    const failed = span.status.code === 'error';
+    if (known !== undefined && this.#isFull(known, failed)) return true;
+    const slot = known ?? this.#begin(traceId, startMs, endMs);
+    this.#put(slot, this.#blocks.addWhole(span), sizeOf(span), failed, startMs, endMs);
     return true;
   }
 
-  get(traceId: string): HeldTrace | undefined {
-    return this.#traces.get(traceId);
+  /** Adds a span of the SDK that has just ended. A span that cannot be read changes nothing. */
+  addEnded(span: ReadableSpanLike, resource: SpanAttributes, startMs: number, endMs: number): void {
+    const { traceId } = span.spanContext();
+    const known = this.#slots.get(traceId);
+    const failed = span.status.code === errorStatus;
+    if (known !== undefined && this.#isFull(known, failed)) return;
+    let place = this.#blocks.add(span, resource);
+    let bytes = this.#blocks.lastBytes;
+    if (place === noPlace) {
+      const whole = new RecordedSpan(span, resource);
+      bytes = sizeOf(whole);
+      place = this.#blocks.addWhole(whole);
+    }
+    this.#put(known ?? this.#begin(traceId, startMs, endMs), place, bytes, failed, startMs, endMs);
   }
 
-  /** Traces, newest first. */
+  get(traceId: string): HeldTrace | undefined {
+    const slot = this.#slots.get(traceId);
+    return slot === undefined ? undefined : this.#view(slot);
+  }
+
+  /** Traces, newest first. A trace that is let go meanwhile is left out. */
   *newestFirst(): Iterable<HeldTrace> {
-    const all = this.#order.slice(this.#head);
-    for (let i = all.length - 1; i >= 0; i -= 1) yield all[i] as HeldTrace;
+    for (let number = this.#next - 1; number >= this.#oldest; number -= 1) {
+      yield this.#view(number % this.#columns.size);
+    }
   }
 
   get stats(): TraceRingStats {
     return {
-      traces: this.#traces.size,
+      traces: this.#next - this.#oldest,
       spans: this.#spans,
       bytes: this.#bytes,
       evictedTraces: this.#evicted,
@@ -110,64 +150,111 @@ export class TraceRing {
     };
   }
 
-  /** Lets the oldest traces go until both limits hold; the newest goes last. */
-  #evict(): void {
-    while (this.#bytes > this.#options.maxBytes || this.#traces.size > this.#options.maxTraces) {
-      const trace = this.#order[this.#head];
-      if (trace === undefined) return;
-      this.#head += 1;
-      this.#traces.delete(trace.traceId);
-      this.#bytes -= trace.bytes;
-      this.#spans -= trace.spans.length;
-      this.#evicted += 1;
+  /** Whether a trace has no room for one more span, which then counts as cut. */
+  #isFull(slot: number, failed: boolean): boolean {
+    const columns = this.#columns;
+    if ((columns.counts[slot] as number) < this.#options.maxSpansPerTrace) return false;
+    if (failed) columns.failed[slot] = 1;
+    (columns.cuts[slot] as number) += 1;
+    this.#cut += 1;
+    return true;
+  }
+
+  #begin(traceId: string, startMs: number, endMs: number): number {
+    if (this.#next - this.#oldest === this.#columns.size) this.#grow();
+    const columns = this.#columns;
+    const slot = this.#next % columns.size;
+    this.#next += 1;
+    this.#slots.set(traceId, slot);
+    columns.ids[slot] = traceId;
+    columns.first[slot] = noPlace;
+    columns.last[slot] = noPlace;
+    columns.bytes[slot] = traceBytes;
+    columns.startMs[slot] = startMs;
+    columns.endMs[slot] = endMs;
+    columns.counts[slot] = 0;
+    columns.cuts[slot] = 0;
+    columns.failed[slot] = 0;
+    this.#bytes += traceBytes;
+    return slot;
+  }
+
+  #put(slot: number, place: SpanPlace, bytes: number, failed: boolean, startMs: number, endMs: number): void {
+    const columns = this.#columns;
+    if (failed) columns.failed[slot] = 1;
+    if (startMs < (columns.startMs[slot] as number)) columns.startMs[slot] = startMs;
+    if (endMs > (columns.endMs[slot] as number)) columns.endMs[slot] = endMs;
+    const last = columns.last[slot] as number;
+    if (last === noPlace) columns.first[slot] = place;
+    else this.#blocks.link(last, place);
+    columns.last[slot] = place;
+    (columns.counts[slot] as number) += 1;
+    (columns.bytes[slot] as number) += bytes;
+    this.#bytes += bytes;
+    this.#spans += 1;
+    const { maxBytes, maxTraces } = this.#options;
+    while ((this.#bytes > maxBytes || this.#next - this.#oldest > maxTraces) && this.#oldest < this.#next) {
+      this.#evictOldest();
     }
-    if (this.#head < 256 || this.#head < this.#order.length / 2) {
-      // The slot keeps its place until the array is cut, but not the trace.
-      for (let i = this.#head - 1; i >= 0 && this.#order[i] !== gone; i -= 1) this.#order[i] = gone;
-      return;
+  }
+
+  #evictOldest(): void {
+    const columns = this.#columns;
+    const slot = this.#oldest % columns.size;
+    this.#oldest += 1;
+    for (let place = columns.first[slot] as number; place !== noPlace; ) {
+      const next = this.#blocks.next(place);
+      this.#blocks.remove(place);
+      place = next;
     }
-    this.#order = this.#order.slice(this.#head);
-    this.#head = 0;
+    this.#slots.delete(columns.ids[slot] as string);
+    columns.ids[slot] = undefined;
+    this.#bytes -= columns.bytes[slot] as number;
+    this.#spans -= columns.counts[slot] as number;
+    this.#evicted += 1;
+  }
+
+  #grow(): void {
+    const before = this.#columns;
+    const columns = new Columns(before.size * 2);
+    for (let number = this.#oldest; number < this.#next; number += 1) {
+      const slot = number % columns.size;
+      columns.copy(slot, before, number % before.size);
+      this.#slots.set(columns.ids[slot] as string, slot);
+    }
+    this.#columns = columns;
+  }
+
+  #has(slot: number, spanId: string): boolean {
+    for (let place = this.#columns.first[slot] as number; place !== noPlace; place = this.#blocks.next(place)) {
+      if (this.#blocks.spanIdAt(place) === spanId) return true;
+    }
+    return false;
+  }
+
+  #view(slot: number): HeldTrace {
+    const columns = this.#columns;
+    const traceId = columns.ids[slot] as string;
+    const blocks = this.#blocks;
+    const first = columns.first[slot] as number;
+    let spans: Span[] | undefined;
+    return {
+      traceId,
+      get spans() {
+        spans ??= [...spansFrom(blocks, first, traceId)];
+        return spans;
+      },
+      startMs: columns.startMs[slot] as number,
+      endMs: columns.endMs[slot] as number,
+      hasError: columns.failed[slot] === 1,
+      cut: columns.cuts[slot] as number,
+    };
   }
 }
 
-/** Stands in the place of a trace that was let go, so that its memory is free. */
-const gone: HeldTrace = Object.freeze({
-  traceId: '',
-  spans: [],
-  bytes: 0,
-  startMs: 0,
-  endMs: 0,
-  hasError: false,
-  cut: 0,
-});
-
-/** Estimated bytes of a span on the heap. */
-export function sizeOf(span: Span): number {
-  let bytes = spanBytes + span.name.length;
-  const { attributes } = span;
-  for (const key in attributes) {
-    const value = attributes[key];
-    bytes += attributeBytes;
-    if (typeof value === 'string') bytes += value.length;
-    else if (typeof value === 'object') bytes += arrayBytes(value);
+function* spansFrom(blocks: SpanBlocks, first: SpanPlace, traceId: string): Iterable<Span> {
+  for (let place = first; place !== noPlace; place = blocks.next(place)) {
+    const span = blocks.read(place, traceId);
+    if (span !== undefined) yield span;
   }
-  return bytes + extraBytes(span);
-}
-
-function extraBytes(span: Span): number {
-  let bytes = 0;
-  for (const { name, attributes } of span.events) {
-    bytes += 200 + name.length;
-    for (const value of Object.values(attributes)) {
-      bytes += attributeBytes + (typeof value === 'string' ? value.length : 8);
-    }
-  }
-  return bytes + span.links.length * 200;
-}
-
-function arrayBytes(values: readonly (string | number | boolean | null)[]): number {
-  let bytes = 16;
-  for (const value of values) bytes += 8 + (typeof value === 'string' ? value.length : 0);
-  return bytes;
 }

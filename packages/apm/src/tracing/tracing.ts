@@ -1,10 +1,10 @@
 import { coreError } from '@mnops/core';
-import type { ServiceIdentity, Span, SpanAttributes } from '@mnops/core/spi';
+import type { ServiceIdentity, SpanAttributes } from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import type { ResolvedConfig } from '../config.js';
 import { idleSpan, idleTracer } from './idle-tracer.js';
 import type { OtelRuntime } from './otel-compat.js';
-import { type ReadableSpanLike, RecordedSpan } from './recorded-span.js';
+import type { ReadableSpanLike } from './recorded-span.js';
 import { isContext, kindNumber, type SpanOptions } from './span-options.js';
 
 /** A span processor as OpenTelemetry's SDK (2.x and 3.x) takes them. */
@@ -15,8 +15,20 @@ export interface SpanProcessorLike {
   shutdown(): Promise<void>;
 }
 
-/** What is called with each finished span; times in epoch milliseconds. */
-export type SpanListener = (span: Span, endMs: number, durationMs: number) => void;
+/** What is called with each finished span; times in epoch milliseconds, `nowMs` in monotonic ones. */
+export type SpanListener = (
+  span: ReadableSpanLike,
+  resource: SpanAttributes,
+  endMs: number,
+  durationMs: number,
+  nowMs: number,
+) => void;
+
+/** Milliseconds that a finished span waits at most for the listener while nobody asks for it. */
+const settleMs = 20;
+/** Spans that wait until the next turn of the event loop takes them; and until the span that ends takes them. */
+const manyWaiting = 256;
+const tooManyWaiting = 2_048;
 
 /** A span with the means to run something inside it. */
 export interface BegunSpan {
@@ -45,6 +57,10 @@ export class Tracing {
   readonly #resource: SpanAttributes;
   readonly #idle: Tracer = idleTracer();
   #runtime: OtelRuntime | undefined;
+  /** Finished spans that the listener has not had, and the resource of each. */
+  #waiting: ReadableSpanLike[] = [];
+  #resources: SpanAttributes[] = [];
+  #timer: NodeJS.Timeout | undefined;
   #started = 0;
   #ended = 0;
   #joined = 0;
@@ -93,7 +109,7 @@ export class Tracing {
       },
       onEnd: (span) => {
         this.#ended += 1;
-        this.#finished(span, this.#resource);
+        this.#wait(span, this.#resource);
       },
     }).catch((cause: unknown) => {
       throw missingApi(cause);
@@ -101,6 +117,9 @@ export class Tracing {
   }
 
   stop(): void {
+    this.settle();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#runtime?.release();
     this.#runtime = undefined;
   }
@@ -152,7 +171,7 @@ export class Tracing {
           resource = { ...this.#resource, ...(span.resource.attributes as SpanAttributes) };
           resources.set(span.resource, resource);
         }
-        this.#finished(span, resource);
+        this.#wait(span, resource);
       },
       forceFlush: flush,
       // The SDK that shuts down is not the owner of this manager.
@@ -160,13 +179,42 @@ export class Tracing {
     };
   }
 
-  #finished(span: ReadableSpanLike, resource: SpanAttributes): void {
+  /** Hands the finished spans that wait to the listener. Whoever reads what it makes of them calls this before. */
+  settle(): void {
+    if (this.#waiting.length === 0) return;
+    const spans = this.#waiting;
+    const resources = this.#resources;
+    // Replaced first: a listener may ask for figures and so come back here.
+    this.#waiting = [];
+    this.#resources = [];
+    const nowMs = this.#config.clock.monotonic();
+    for (let i = 0; i < spans.length; i += 1) {
+      this.#hand(spans[i] as ReadableSpanLike, resources[i] as SpanAttributes, nowMs);
+    }
+  }
+
+  /** The end of a span runs inside the user's work, so all that can wait is done after it, many spans at a time. */
+  #wait(span: ReadableSpanLike, resource: SpanAttributes): void {
+    this.#resources.push(resource);
+    const count = this.#waiting.push(span);
+    if (count === 1) this.#wake();
+    else if (count === manyWaiting) setImmediate(() => this.settle());
+    else if (count >= tooManyWaiting) this.settle();
+  }
+
+  #wake(): void {
+    // One timer for ever: making one costs more than a span.
+    if (this.#timer === undefined) this.#timer = setTimeout(() => this.settle(), settleMs).unref();
+    else this.#timer.refresh();
+  }
+
+  #hand(span: ReadableSpanLike, resource: SpanAttributes, nowMs: number): void {
     try {
       const durationMs = span.duration[0] * 1e3 + span.duration[1] / 1e6;
       const endMs = span.startTime[0] * 1e3 + span.startTime[1] / 1e6 + durationMs;
-      this.#listener(new RecordedSpan(span, resource), endMs, durationMs);
+      this.#listener(span, resource, endMs, durationMs, nowMs);
     } catch {
-      // The end of a span runs inside the user's work, which must not fail for it.
+      // One span that cannot be read must not cost the others.
       this.#unreadable += 1;
     }
   }
