@@ -21,6 +21,8 @@ import type { AuditOptions } from './options.js';
 const mostQueued = 10_000;
 /** Entries in one write: a few milliseconds of hashing. */
 const batchEntries = 2_000;
+/** Entries that wait in memory only: few, so that their texts are gone before the garbage collector moves them. */
+const volatileBatchEntries = 128;
 const checkpointEvery = 10_000;
 const defaultFlushMs = 50;
 const defaultMemoryRecords = 1_000;
@@ -44,7 +46,8 @@ export class AuditChainWriter {
   readonly #memory: EntryRing;
   /** Nothing that is kept in memory only can fail, so nobody waits for it. */
   readonly #volatile: boolean;
-  readonly #queue = new ChainQueue(batchEntries);
+  readonly #queue: ChainQueue;
+  readonly #batchEntries: number;
   #head: ChainHead;
   #running: Promise<void> | undefined;
   /** Somebody waits: what is queued is written now. */
@@ -57,6 +60,8 @@ export class AuditChainWriter {
     this.#parts = parts;
     this.writer = parts.writer;
     this.#volatile = parts.file === undefined && parts.options.sink === undefined;
+    this.#batchEntries = this.#volatile ? volatileBatchEntries : batchEntries;
+    this.#queue = new ChainQueue(this.#batchEntries);
     this.#memory = new EntryRing(parts.options.maxMemoryRecords ?? defaultMemoryRecords);
     this.#head = parts.file?.head ?? { sequence: -1, hash: noHash };
   }
@@ -76,7 +81,7 @@ export class AuditChainWriter {
       return this.#placed('event', middle);
     }
     this.#queue.push('event', middle);
-    if (this.#queue.length >= batchEntries) this.#run();
+    if (this.#queue.length >= this.#batchEntries) this.#run();
     else if (!this.#volatile) this.#runLater(this.#parts.options.flushMs ?? defaultFlushMs);
     return undefined;
   }
@@ -160,7 +165,7 @@ export class AuditChainWriter {
   async #writeAll(): Promise<void> {
     // One turn later, so that appends of the same turn go together.
     await undefined;
-    while (this.#urgent || this.#queue.length >= batchEntries) {
+    while (this.#urgent || this.#queue.length >= this.#batchEntries) {
       const batch = this.#queue.take();
       this.#urgent = this.#urgent && this.#queue.length > 0;
       if (batch === undefined || !(await this.#writeBatch(batch))) break;
