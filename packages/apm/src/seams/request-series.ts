@@ -26,6 +26,9 @@ export class RequestSeries {
   readonly #options: RequestSeriesOptions;
   readonly #labels = new Map<string, RequestLabels>();
   readonly #slots = new Map<number, Slot>();
+  readonly #byOrigin = new WeakMap<Origin, Map<string, RequestLabels[]>>();
+  #lastOrigin: Origin | undefined;
+  #lastLabels: RequestLabels | undefined;
   #current: Slot | undefined;
   #newestIndex = 0;
   #sketchCount = 0;
@@ -110,6 +113,42 @@ export class RequestSeries {
     const given = attributes['http.route'];
     const route = typeof given === 'string' ? given : operation;
     const status = statusClass(attributes, error);
+    let known = this.#lastLabels;
+    if (
+      known !== undefined &&
+      this.#lastOrigin === origin &&
+      known.route === route &&
+      known.status_class === status &&
+      known.method === method
+    ) {
+      return known;
+    }
+    const routes = this.#routesOf(origin);
+    known = routes.get(route)?.find((labels) => labels.status_class === status && labels.method === method);
+    if (known === undefined) {
+      known = this.#find(origin, method, route, status);
+      // What counts as other is not remembered, so that it is counted.
+      if (known.route !== route || known.service !== origin.service) return known;
+      const labels = routes.get(route);
+      if (labels === undefined) routes.set(route, [known]);
+      else labels.push(known);
+    }
+    this.#lastOrigin = origin;
+    this.#lastLabels = known;
+    return known;
+  }
+
+  /** Label sets of one origin by route, known without making a key. */
+  #routesOf(origin: Origin): Map<string, RequestLabels[]> {
+    let routes = this.#byOrigin.get(origin);
+    if (routes === undefined) {
+      routes = new Map();
+      this.#byOrigin.set(origin, routes);
+    }
+    return routes;
+  }
+
+  #find(origin: Origin, method: string, route: string, status: string): RequestLabels {
     const { service, version = '', instance = '' } = origin;
     const key = `${service}\0${version}\0${instance}\0${method}\0${route}\0${status}`;
     const known = this.#labels.get(key);
@@ -141,10 +180,13 @@ export class RequestSeries {
   }
 }
 
+const statusClasses = ['', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
 /** '2xx' … '5xx' from the response's status; without one, a failed span counts as '5xx' and any other as '2xx'. */
 function statusClass(attributes: SpanAttributes, error: boolean): string {
   const given = attributes['http.response.status_code'] ?? attributes['http.status_code'];
   const status = typeof given === 'string' ? Number(given) : given;
-  if (typeof status === 'number' && status >= 100 && status < 600) return `${Math.floor(status / 100)}xx`;
+  if (typeof status === 'number' && status >= 100 && status < 600)
+    return statusClasses[Math.floor(status / 100)] as string;
   return error ? '5xx' : '2xx';
 }

@@ -58,6 +58,8 @@ export class SpanBlocks {
   readonly #blocks = new Map<number, Block>();
   readonly #spare: Block[] = [];
   #current: Block;
+  /** The block that was asked for last. */
+  #recent: Block | undefined;
   #nextNumber = 0;
   /** Estimated bytes of the span that was added last. */
   lastBytes = 0;
@@ -139,11 +141,12 @@ export class SpanBlocks {
     return new RecordedSpan(readableAt(block, row, traceId), block.resources[row] as SpanAttributes);
   }
 
-  /** Lets the span at a place go. */
-  remove(place: SpanPlace): void {
+  /** Lets the span at a place go. @returns The span that came after it in its trace. */
+  remove(place: SpanPlace): SpanPlace {
     const block = this.#blockOf(place);
-    if (block === undefined) return;
+    if (block === undefined) return noPlace;
     const row = place % blockSpans;
+    const next = block.next[row] as number;
     block.whole[row] = undefined;
     const shape = block.shapes[row];
     if (shape !== undefined) {
@@ -159,10 +162,14 @@ export class SpanBlocks {
     }
     block.live -= 1;
     if (block.live === 0 && block !== this.#current) this.#free(block);
+    return next;
   }
 
   #blockOf(place: SpanPlace): Block | undefined {
-    return this.#blocks.get(Math.floor(place / blockSpans));
+    const number = Math.floor(place / blockSpans);
+    if (this.#recent?.number === number) return this.#recent;
+    this.#recent = this.#blocks.get(number);
+    return this.#recent;
   }
 
   #room(): Block {
@@ -191,6 +198,7 @@ export class SpanBlocks {
 
   #free(block: Block): void {
     this.#blocks.delete(block.number);
+    if (this.#recent === block) this.#recent = undefined;
     if (this.#spare.length >= maxSpare || block.values.length > maxSpareValues) return;
     block.used = 0;
     block.valueCount = 0;

@@ -2,6 +2,7 @@ import type { Span, SpanAttributes } from '@mnops/core/spi';
 import { type ReadableSpanLike, RecordedSpan } from '../tracing/recorded-span.js';
 import { noPlace, SpanBlocks, type SpanPlace } from './span-blocks.js';
 import { sizeOf } from './span-size.js';
+import { TraceIndex } from './trace-index.js';
 
 /** Limits of the store. */
 export interface TraceRingOptions {
@@ -35,12 +36,16 @@ export interface TraceRingStats {
 
 const traceBytes = 200;
 const errorStatus = 2;
-const leastSlots = 256;
+/** Says that there is no slot. */
+const none = -1;
+/** Slots to begin with. Memory that is not written to yet costs nothing. */
+const firstSlots = 16_384;
 
 /** One column per fact about a trace; a trace is a slot in all of them. */
 class Columns {
   readonly size: number;
   readonly ids: (string | undefined)[];
+  readonly index: TraceIndex;
   readonly first: Float64Array;
   readonly last: Float64Array;
   readonly bytes: Float64Array;
@@ -53,6 +58,7 @@ class Columns {
   constructor(size: number) {
     this.size = size;
     this.ids = new Array<undefined>(size).fill(undefined);
+    this.index = new TraceIndex(this.ids);
     this.first = new Float64Array(size);
     this.last = new Float64Array(size);
     this.bytes = new Float64Array(size);
@@ -68,6 +74,7 @@ class Columns {
     for (const name of ['first', 'last', 'bytes', 'startMs', 'endMs', 'counts', 'cuts', 'failed'] as const) {
       this[name][slot] = from[name][fromSlot] as number;
     }
+    this.index.add(slot);
   }
 }
 
@@ -75,10 +82,8 @@ class Columns {
 export class TraceRing {
   readonly #options: TraceRingOptions;
   readonly #blocks = new SpanBlocks();
-  /** Slots by trace id. */
-  readonly #slots = new Map<string, number>();
   /** A ring: traces take slots in the order of their first span, and leave them in the same order. */
-  #columns = new Columns(leastSlots);
+  #columns: Columns;
   /** Numbers of the oldest trace and of the next one; a trace's slot is its number modulo the size of the columns. */
   #oldest = 0;
   #next = 0;
@@ -90,6 +95,9 @@ export class TraceRing {
 
   constructor(options: TraceRingOptions) {
     this.#options = options;
+    let slots = 16;
+    while (slots < Math.min(options.maxTraces + 1, firstSlots)) slots *= 2;
+    this.#columns = new Columns(slots);
   }
 
   /**
@@ -99,14 +107,14 @@ export class TraceRing {
    */
   add(span: Span, startMs: number, endMs: number): boolean {
     const { traceId } = span;
-    const known = this.#slots.get(traceId);
-    if (known !== undefined && this.#has(known, span.spanId)) {
+    const known = this.#columns.index.find(traceId);
+    if (known !== none && this.#has(known, span.spanId)) {
       this.#repeated += 1;
       return false;
     }
     const failed = span.status.code === 'error';
-    if (known !== undefined && this.#isFull(known, failed)) return true;
-    const slot = known ?? this.#begin(traceId, startMs, endMs);
+    if (known !== none && this.#isFull(known, failed)) return true;
+    const slot = known === none ? this.#begin(traceId, startMs, endMs) : known;
     this.#put(slot, this.#blocks.addWhole(span), sizeOf(span), failed, startMs, endMs);
     return true;
   }
@@ -114,9 +122,9 @@ export class TraceRing {
   /** Adds a span of the SDK that has just ended. A span that cannot be read changes nothing. */
   addEnded(span: ReadableSpanLike, resource: SpanAttributes, startMs: number, endMs: number): void {
     const { traceId } = span.spanContext();
-    const known = this.#slots.get(traceId);
+    const known = this.#columns.index.find(traceId);
     const failed = span.status.code === errorStatus;
-    if (known !== undefined && this.#isFull(known, failed)) return;
+    if (known !== none && this.#isFull(known, failed)) return;
     let place = this.#blocks.add(span, resource);
     let bytes = this.#blocks.lastBytes;
     if (place === noPlace) {
@@ -124,12 +132,12 @@ export class TraceRing {
       bytes = sizeOf(whole);
       place = this.#blocks.addWhole(whole);
     }
-    this.#put(known ?? this.#begin(traceId, startMs, endMs), place, bytes, failed, startMs, endMs);
+    this.#put(known === none ? this.#begin(traceId, startMs, endMs) : known, place, bytes, failed, startMs, endMs);
   }
 
   get(traceId: string): HeldTrace | undefined {
-    const slot = this.#slots.get(traceId);
-    return slot === undefined ? undefined : this.#view(slot);
+    const slot = this.#columns.index.find(traceId);
+    return slot === none ? undefined : this.#view(slot);
   }
 
   /** Traces, newest first. A trace that is let go meanwhile is left out. */
@@ -165,8 +173,8 @@ export class TraceRing {
     const columns = this.#columns;
     const slot = this.#next % columns.size;
     this.#next += 1;
-    this.#slots.set(traceId, slot);
     columns.ids[slot] = traceId;
+    columns.index.add(slot);
     columns.first[slot] = noPlace;
     columns.last[slot] = noPlace;
     columns.bytes[slot] = traceBytes;
@@ -203,11 +211,9 @@ export class TraceRing {
     const slot = this.#oldest % columns.size;
     this.#oldest += 1;
     for (let place = columns.first[slot] as number; place !== noPlace; ) {
-      const next = this.#blocks.next(place);
-      this.#blocks.remove(place);
-      place = next;
+      place = this.#blocks.remove(place);
     }
-    this.#slots.delete(columns.ids[slot] as string);
+    columns.index.remove(slot);
     columns.ids[slot] = undefined;
     this.#bytes -= columns.bytes[slot] as number;
     this.#spans -= columns.counts[slot] as number;
@@ -220,7 +226,6 @@ export class TraceRing {
     for (let number = this.#oldest; number < this.#next; number += 1) {
       const slot = number % columns.size;
       columns.copy(slot, before, number % before.size);
-      this.#slots.set(columns.ids[slot] as string, slot);
     }
     this.#columns = columns;
   }
