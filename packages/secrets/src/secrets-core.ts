@@ -32,7 +32,8 @@ export class SecretsCore {
   readonly #budget: RetryBudget;
   readonly #watching = new AbortController();
   #opening: Promise<void> | undefined;
-  #damageSeen = 0;
+  /** As many as a provider lists, which is bounded. */
+  readonly #damageSeen = new Set<string>();
 
   constructor(
     settings: Settings,
@@ -107,12 +108,17 @@ export class SecretsCore {
 
   /** Tells of damage that was found since the last look. */
   reportDamage(): void {
-    const damage = this.provider.damage?.() ?? [];
-    for (const each of damage.slice(this.#damageSeen)) {
+    for (const each of this.provider.damage?.() ?? []) {
+      const name = `${each.file}:${each.offset}:${each.path ?? ''}`;
+      if (this.#damageSeen.has(name)) continue;
+      this.#damageSeen.add(name);
       this.events.emit('storage:damaged', each);
-      this.lifecycle.degrade(`${each.records} records of ${each.file} are lost at byte ${each.offset}. ${each.remedy}`);
+      const about =
+        each.path === undefined ? '' : ` The newest of them changed ${each.path}: an older state is in use.`;
+      this.lifecycle.degrade(
+        `${each.records} records of ${each.file} are lost at byte ${each.offset}.${about} ${each.remedy}`,
+      );
     }
-    this.#damageSeen = damage.length;
   }
 
   /** Runs work on the open provider under a deadline, repeated as the retry settings say. It must bear repetition. */

@@ -120,4 +120,6 @@ export interface StorageDamage {
   readonly records: number;
   /** What to do about it. */
   readonly remedy: string;
+  /** What the newest lost record was about, such as a secret's path, where the record after it tells. */
+  readonly path?: string | undefined;
 }

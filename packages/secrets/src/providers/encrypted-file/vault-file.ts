@@ -171,7 +171,8 @@ export class VaultFile {
   }
 
   async #append(log: RecordLog, keys: VaultKeys, change: VaultChange, call: Call): Promise<void> {
-    await log.append(encodeChange(keys, log.nextSequence, change));
+    const after = this.#reader.pathBefore(log.nextSequence);
+    await log.append(encodeChange(keys, log.nextSequence, { ...change, after }));
     await this.#reader.refresh(call);
     if (log.sizeBytes > compactAboveBytes && this.#liveBytes() < log.sizeBytes / 2) await this.#compact(log, call);
   }

@@ -26,6 +26,8 @@ export interface VaultChange {
   readonly mutation: Mutation;
   /** Envelope of the value, where the change brings one. */
   readonly envelope?: Uint8Array | undefined;
+  /** Path of the change before, so that its loss can be told by name. */
+  readonly after?: string | undefined;
 }
 
 /** Makes the keys of a new file, with the record that holds them for whoever has the wrapping key. */
@@ -57,8 +59,12 @@ export async function openKeyRecord(keys: KeyRing | KeyWrapper, payload: Uint8Ar
 }
 
 /** A change as a record, bound to its vault and to its place in the file. */
-export function encodeChange(keys: VaultKeys, sequence: number, { mutation, envelope }: VaultChange): Uint8Array {
-  const json = Buffer.from(JSON.stringify(mutation));
+export function encodeChange(
+  keys: VaultKeys,
+  sequence: number,
+  { mutation, envelope, after }: VaultChange,
+): Uint8Array {
+  const json = Buffer.from(JSON.stringify({ ...mutation, after }));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(json.length);
   const plaintext = Buffer.concat([length, json, envelope ?? Buffer.alloc(0)]);
@@ -72,9 +78,10 @@ export function decodeChange(keys: VaultKeys, sequence: number, payload: Uint8Ar
   const bytes = Buffer.from(opened.buffer, opened.byteOffset, opened.byteLength);
   const jsonEnd = bytes.length < 4 ? 0 : 4 + bytes.readUInt32BE(0);
   if (jsonEnd === 0 || jsonEnd > bytes.length) throw damaged();
-  const mutation: unknown = JSON.parse(bytes.toString('utf8', 4, jsonEnd));
+  const { after, ...mutation } = JSON.parse(bytes.toString('utf8', 4, jsonEnd)) as { readonly after?: unknown };
   if (!isMutation(mutation)) throw damaged();
-  return { mutation, envelope: jsonEnd === bytes.length ? undefined : Buffer.from(bytes.subarray(jsonEnd)) };
+  const envelope = jsonEnd === bytes.length ? undefined : Buffer.from(bytes.subarray(jsonEnd));
+  return { mutation, envelope, after: typeof after === 'string' ? after : undefined };
 }
 
 /** Seals a value for one version of one secret. */

@@ -6,8 +6,12 @@ import type { Call, KeyWrapper, SecretChange, StorageDamage } from '@mnops/core/
 import { secretsError } from '../../codes.js';
 import { VersionStore } from '../../store/version-store.js';
 import { decodeChange, isKeyRecord, openKeyRecord, type VaultKeys, vaultMagic, vaultVersion } from './vault-format.js';
+import { isVaultLocked } from './vault-writer.js';
 
 const lost = 'Write the secrets anew that are missing, or restore the vault from a backup.';
+const torn =
+  'None if a process or the machine went down while it wrote: that write had not been acknowledged. ' +
+  'Otherwise the file was cut or damaged at its end: restore the vault from a backup.';
 
 /** The state of a vault file, followed as this and other processes append to it or replace it. */
 export class VaultReader {
@@ -24,6 +28,12 @@ export class VaultReader {
   #lastChangeMs: number | undefined;
   /** Where the last value of each path was written. */
   readonly #lastPut = new Map<string, number>();
+  /** The last change that could be read. */
+  #last: { readonly sequence: number; readonly path: string; readonly end: number } | undefined;
+  /** What lost records were about, by the position of the damage. */
+  readonly #lostPaths = new Map<number, string>();
+  /** The file ends with bytes that may be an append under way. */
+  #tailOpen = false;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(file: string, key: KeyRing | KeyWrapper, onChange: (change: SecretChange) => void) {
@@ -42,7 +52,17 @@ export class VaultReader {
   }
 
   get damage(): readonly StorageDamage[] {
-    return [...(this.#log?.damage ?? []), ...this.#tampered];
+    const found = this.#log?.damage ?? [];
+    const others = this.#tampered.filter(({ offset }) => !found.some((each) => each.offset === offset));
+    return [...found, ...others].map((each) => {
+      const path = this.#lostPaths.get(each.offset);
+      return path === undefined ? each : { ...each, path };
+    });
+  }
+
+  /** Path of the change that has the number before that one, where it could be read. */
+  pathBefore(sequence: number): string | undefined {
+    return this.#last?.sequence === sequence - 1 ? this.#last.path : undefined;
   }
 
   /** How many version numbers of a path may have stood in lost records: they are not given again. */
@@ -75,7 +95,8 @@ export class VaultReader {
   async #refresh(call: Call): Promise<void> {
     call.signal.throwIfAborted();
     const seen = await this.#look();
-    if (seen === undefined || (seen === this.#seen && this.#keyFailure === undefined)) return;
+    if (seen === undefined) return;
+    if (seen === this.#seen && this.#keyFailure === undefined && !this.#tailOpen) return;
     if (this.#log === undefined) {
       const log = await this.#openLog();
       if (log === undefined) return;
@@ -86,6 +107,7 @@ export class VaultReader {
     if (replaced) this.#reset();
     try {
       await this.#follow(this.#log, replaced, call);
+      await this.#judgeTail(this.#log, seen, call);
     } catch (error) {
       // The next look begins anew, with a key that may be there by then.
       await this.#log.close().catch(() => undefined);
@@ -94,6 +116,29 @@ export class VaultReader {
       throw error;
     }
     this.#seen = seen;
+  }
+
+  /** Bytes behind the last whole record are an append under way, or damage when nobody is there to end it. */
+  async #judgeTail(log: RecordLog, seen: string, call: Call): Promise<void> {
+    const size = sizeOf(seen);
+    const end = this.#next ?? size;
+    const known = (): boolean => this.damage.some(({ offset }) => offset >= end);
+    this.#tailOpen = size > end && !known() && (await isVaultLocked(this.#file));
+    if (size <= end || known() || this.#tailOpen) return;
+    // The append may have ended between the last look and the look at the lock.
+    await this.#follow(log, false, call);
+    if (this.#next !== end || (await this.#look()) !== seen) {
+      this.#tailOpen = true;
+      return;
+    }
+    this.#tampered.push({
+      code: 'MNOPS_CORE_STORAGE_DAMAGED',
+      file: this.#file,
+      offset: end,
+      records: 1,
+      remedy: torn,
+    });
+    this.#onChange({});
   }
 
   /** Identity and size of the file; `undefined` while it is absent. */
@@ -145,11 +190,13 @@ export class VaultReader {
     }
   }
 
-  #takeChange({ payload, sequence, offset }: LogRecord, changed: Set<string>): void {
+  #takeChange({ payload, sequence, offset, nextOffset }: LogRecord, changed: Set<string>): void {
     const keys = this.#keys;
     if (keys === undefined) throw this.#keyFailure ?? keysLost(this.#file);
     try {
-      const { mutation, envelope } = decodeChange(keys, sequence, payload);
+      const { mutation, envelope, after } = decodeChange(keys, sequence, payload);
+      if (after !== undefined && this.#last?.end !== offset) this.#nameLost(after, offset);
+      this.#last = { sequence, path: mutation.path, end: nextOffset };
       this.#store.apply(mutation, envelope);
       changed.add(mutation.path);
       if (mutation.kind === 'put') this.#lastPut.set(mutation.path, offset);
@@ -161,16 +208,30 @@ export class VaultReader {
     }
   }
 
+  /** The newest record that is lost before a place was about that path. */
+  #nameLost(path: string, before: number): void {
+    const end = this.#last?.end ?? 0;
+    const gap = this.damage.findLast(({ offset, records }) => records > 0 && offset >= end && offset < before);
+    if (gap !== undefined) this.#lostPaths.set(gap.offset, path);
+  }
+
   #reset(): void {
     this.#store = new VersionStore();
     this.#keys = undefined;
     this.#keyFailure = undefined;
     this.#tampered = [];
     this.#lastPut.clear();
+    this.#last = undefined;
+    this.#lostPaths.clear();
+    this.#tailOpen = false;
     this.#next = undefined;
     this.#seen = '';
     this.#lastChangeMs = undefined;
   }
+}
+
+function sizeOf(seen: string): number {
+  return Number(seen.split(':', 2)[1] ?? 0);
 }
 
 function inodeOf(seen: string): string {

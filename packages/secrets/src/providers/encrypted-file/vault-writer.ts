@@ -18,6 +18,17 @@ interface Turn {
   idle: NodeJS.Timeout | undefined;
 }
 
+/** Whether a living process may be in the middle of an append. */
+export async function isVaultLocked(file: string): Promise<boolean> {
+  try {
+    const lock = await acquireFileLock(`${file}.lock`, { purpose: 'look at the end of the vault' });
+    await lock.release();
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'MNOPS_CORE_LOCKED';
+  }
+}
+
 /**
  * The right to append to a vault file, one process at a time: it is taken for a write, kept for a moment in case another
  * one follows, and given back. A lock that a dead process left is taken over.
