@@ -1,6 +1,7 @@
 import type { Span, SpanAttributes } from '@mnops/core/spi';
 import { type ReadableSpanLike, RecordedSpan } from '../tracing/recorded-span.js';
 import { AttributeShapes, keysOf, type Shape } from './attribute-shapes.js';
+import { readWords, writeWords } from './hex-words.js';
 
 /** Spans of one block. A power of two. */
 const blockSpans = 256;
@@ -22,8 +23,6 @@ class Block {
   used = 0;
   live = 0;
   valueCount = 0;
-  readonly spanIds: (string | undefined)[] = column();
-  readonly parentIds: (string | undefined)[] = column();
   readonly names: (string | undefined)[] = column();
   readonly resources: (SpanAttributes | undefined)[] = column();
   readonly scopes: (ReadableSpanLike['instrumentationScope'] | undefined)[] = column();
@@ -35,9 +34,11 @@ class Block {
   readonly firstValue: Int32Array = new Int32Array(blockSpans);
   /** Seconds and nanoseconds of the start, then of the duration. */
   readonly times: Float64Array = new Float64Array(4 * blockSpans);
+  /** Two words of the span's id, then two of its parent's. */
+  readonly ids: Uint32Array = new Uint32Array(4 * blockSpans);
   readonly next: Float64Array = new Float64Array(blockSpans);
   readonly traceFlags: Uint8Array = new Uint8Array(blockSpans);
-  /** Kind, status and whether the parent is remote; see `bitsOf`. */
+  /** Kind, status and what is known of the parent; see `bitsOf`. */
   readonly bits: Uint8Array = new Uint8Array(blockSpans);
 
   constructor(number: number) {
@@ -57,6 +58,7 @@ export class SpanBlocks {
   readonly #shapes = new AttributeShapes();
   readonly #blocks = new Map<number, Block>();
   readonly #spare: Block[] = [];
+  readonly #wanted = new Uint32Array(2);
   #current: Block;
   /** The block that was asked for last. */
   #recent: Block | undefined;
@@ -78,8 +80,10 @@ export class SpanBlocks {
     const { status, parentSpanContext: parent, startTime, duration } = span;
     if (!fitsColumns(span, context.traceState)) return noPlace;
     const block = this.#room();
-    const { values } = block;
+    const { values, ids } = block;
     const row = block.used;
+    if (!writeWords(context.spanId, ids, row * 4, 2)) return noPlace;
+    if (parent !== undefined && !writeWords(parent.spanId, ids, row * 4 + 2, 2)) return noPlace;
     let shape = this.#shapes.empty();
     let end = block.valueCount;
     let bytes = columnBytes + span.name.length;
@@ -93,13 +97,11 @@ export class SpanBlocks {
     block.shapes[row] = shape;
     block.firstValue[row] = block.valueCount;
     block.valueCount = end;
-    block.spanIds[row] = context.spanId;
-    block.parentIds[row] = parent?.spanId;
     block.names[row] = span.name;
     block.resources[row] = resource;
     block.scopes[row] = span.instrumentationScope;
     block.traceFlags[row] = context.traceFlags;
-    block.bits[row] = bitsOf(span.kind, status.code, parent?.isRemote);
+    block.bits[row] = bitsOf(span.kind, status.code, parent);
     const { times } = block;
     times[row * 4] = startTime[0];
     times[row * 4 + 1] = startTime[1];
@@ -126,10 +128,15 @@ export class SpanBlocks {
     if (block !== undefined) block.next[place % blockSpans] = next;
   }
 
-  spanIdAt(place: SpanPlace): string | undefined {
+  /** Whether the span at a place has this id. */
+  hasId(place: SpanPlace, spanId: string): boolean {
     const block = this.#blockOf(place);
     const row = place % blockSpans;
-    return block?.whole[row]?.spanId ?? block?.spanIds[row];
+    const whole = block?.whole[row];
+    if (block === undefined || whole !== undefined) return whole?.spanId === spanId;
+    const wanted = this.#wanted;
+    if (!writeWords(spanId, wanted, 0, 2)) return false;
+    return block.ids[row * 4 + 1] === wanted[1] && block.ids[row * 4] === wanted[0];
   }
 
   /** The span at a place. */
@@ -137,7 +144,7 @@ export class SpanBlocks {
     const block = this.#blockOf(place);
     const row = place % blockSpans;
     const whole = block?.whole[row];
-    if (whole !== undefined || block?.spanIds[row] === undefined) return whole;
+    if (whole !== undefined || block?.shapes[row] === undefined) return whole;
     return new RecordedSpan(readableAt(block, row, traceId), block.resources[row] as SpanAttributes);
   }
 
@@ -154,8 +161,6 @@ export class SpanBlocks {
       const first = block.firstValue[row] as number;
       for (let i = first; i < first + shape.size; i += 1) block.values[i] = undefined;
       block.shapes[row] = undefined;
-      block.spanIds[row] = undefined;
-      block.parentIds[row] = undefined;
       block.names[row] = undefined;
       block.resources[row] = undefined;
       block.scopes[row] = undefined;
@@ -218,26 +223,38 @@ function fitsColumns(span: ReadableSpanLike, traceState: unknown): boolean {
   );
 }
 
-function bitsOf(kind: number, status: number, isRemote: boolean | undefined): number {
-  const remote = isRemote === undefined ? 0 : isRemote ? 2 : 1;
-  return (kind & 7) | ((status & 3) << 3) | (remote << 5);
+type ParentLike = ReadableSpanLike['parentSpanContext'];
+
+/** Three bits of kind, two of status, two of the parent: none, one, one here, one in another process. */
+function bitsOf(kind: number, status: number, parent: ParentLike): number {
+  return (kind & 7) | ((status & 3) << 3) | (parentBits(parent) << 5);
+}
+
+function parentBits(parent: ParentLike): number {
+  if (parent === undefined) return 0;
+  if (parent.isRemote === undefined) return 1;
+  return parent.isRemote ? 3 : 2;
+}
+
+function parentAt(block: Block, row: number): ParentLike {
+  const bits = (block.bits[row] as number) >> 5;
+  if (bits === 0) return undefined;
+  const spanId = readWords(block.ids, row * 4 + 2, 2);
+  return bits === 1 ? { spanId } : { spanId, isRemote: bits === 3 };
 }
 
 function readableAt(block: Block, row: number, traceId: string): ReadableSpanLike {
   const bits = block.bits[row] as number;
-  const parentId = block.parentIds[row];
-  const remote = bits >> 5;
   const time = (from: number): [number, number] => [
     block.times[row * 4 + from] as number,
     block.times[row * 4 + from + 1] as number,
   ];
-  const context = { traceId, spanId: block.spanIds[row] as string, traceFlags: block.traceFlags[row] as number };
+  const context = { traceId, spanId: readWords(block.ids, row * 4, 2), traceFlags: block.traceFlags[row] as number };
   return {
     name: block.names[row] as string,
     kind: bits & 7,
     spanContext: () => context,
-    parentSpanContext:
-      parentId === undefined ? undefined : { spanId: parentId, isRemote: remote === 0 ? undefined : remote === 2 },
+    parentSpanContext: parentAt(block, row),
     startTime: time(0),
     duration: time(2),
     status: { code: (bits >> 3) & 3 },

@@ -1,36 +1,54 @@
+import { readWords, writeWords } from './hex-words.js';
+
 /** Slots that share a hash and are still found fast. Ids are random, so a longer chain is somebody's intention. */
 const longestChain = 64;
-/** Digits of an id that the fast hash reads; they are random even in ids that begin with a time. */
-const fastDigits = 8;
 
 /**
  * Finds the slot of a trace by its id, as a map would, without the work and the garbage of a map from which as much is
  * deleted as is added.
  */
 export class TraceIndex {
-  readonly #ids: readonly (string | undefined)[];
-  readonly #mask: number;
+  readonly size: number;
+  readonly #ids: Uint32Array;
   /** First slot of each hash, and the one after each slot; -1 when there is none. */
   readonly #heads: Int32Array;
   readonly #following: Int32Array;
   readonly #hashes: Int32Array;
+  readonly #taken: Uint8Array;
+  /** Ids that are not 32 hexadecimal digits, which only foreign SDKs make. */
+  readonly #odd = new Map<string, number>();
+  readonly #oddIds = new Map<number, string>();
+  readonly #wanted = new Uint32Array(4);
   /** Secret factor of the careful hash; 0 while the fast one serves. */
   #factor = 0;
 
-  /** @param ids - The trace id of each slot, as long as the slot is taken. Their number is a power of two. */
-  constructor(ids: readonly (string | undefined)[]) {
-    this.#ids = ids;
-    this.#mask = ids.length - 1;
-    this.#heads = new Int32Array(ids.length).fill(-1);
-    this.#following = new Int32Array(ids.length);
-    this.#hashes = new Int32Array(ids.length);
+  /** @param size - Number of slots, a power of two. */
+  constructor(size: number) {
+    this.size = size;
+    this.#ids = new Uint32Array(4 * size);
+    this.#heads = new Int32Array(size).fill(-1);
+    this.#following = new Int32Array(size);
+    this.#hashes = new Int32Array(size);
+    this.#taken = new Uint8Array(size);
   }
 
   /** The slot with this id, or -1. */
   find(id: string): number {
+    const wanted = this.#wanted;
+    if (!writeWords(id, wanted, 0, 4)) return this.#odd.get(id) ?? -1;
+    const ids = this.#ids;
     let steps = 0;
-    let slot = this.#heads[this.#hash(id) & this.#mask] as number;
-    while (slot !== -1 && this.#ids[slot] !== id) {
+    let slot = this.#heads[this.#hash(wanted, 0) & (this.size - 1)] as number;
+    while (slot !== -1) {
+      const at = slot * 4;
+      if (
+        ids[at + 3] === wanted[3] &&
+        ids[at + 2] === wanted[2] &&
+        ids[at + 1] === wanted[1] &&
+        ids[at] === wanted[0]
+      ) {
+        break;
+      }
       slot = this.#following[slot] as number;
       steps += 1;
     }
@@ -38,44 +56,58 @@ export class TraceIndex {
     return slot;
   }
 
-  /** Enters the id of a slot; it must not be there. */
-  add(slot: number): void {
-    const hash = this.#hash(this.#ids[slot] as string);
-    this.#hashes[slot] = hash;
-    this.#following[slot] = this.#heads[hash & this.#mask] as number;
-    this.#heads[hash & this.#mask] = slot;
+  /** The id of a taken slot. */
+  idAt(slot: number): string {
+    return this.#oddIds.get(slot) ?? readWords(this.#ids, slot * 4, 4);
+  }
+
+  /** Enters an id that is not there. */
+  add(id: string, slot: number): void {
+    if (writeWords(id, this.#ids, slot * 4, 4)) {
+      this.#taken[slot] = 1;
+      this.#chain(slot);
+      return;
+    }
+    this.#odd.set(id, slot);
+    this.#oddIds.set(slot, id);
   }
 
   /** Takes out the id of a slot. */
   remove(slot: number): void {
-    const head = (this.#hashes[slot] as number) & this.#mask;
-    const after = this.#following[slot] as number;
+    if (this.#taken[slot] === 0) {
+      this.#odd.delete(this.#oddIds.get(slot) ?? '');
+      this.#oddIds.delete(slot);
+      return;
+    }
+    this.#taken[slot] = 0;
+    const following = this.#following;
+    const after = following[slot] as number;
+    const head = (this.#hashes[slot] as number) & (this.size - 1);
     let at = this.#heads[head] as number;
     if (at === slot) {
       this.#heads[head] = after;
       return;
     }
-    while (at !== -1) {
-      const next = this.#following[at] as number;
-      if (next === slot) {
-        this.#following[at] = after;
-        return;
-      }
-      at = next;
-    }
+    while (at !== -1 && following[at] !== slot) at = following[at] as number;
+    if (at !== -1) following[at] = after;
   }
 
-  #hash(id: string): number {
+  #chain(slot: number): void {
+    const hash = this.#hash(this.#ids, slot * 4);
+    this.#hashes[slot] = hash;
+    const head = hash & (this.size - 1);
+    this.#following[slot] = this.#heads[head] as number;
+    this.#heads[head] = slot;
+  }
+
+  #hash(words: Uint32Array, from: number): number {
     const factor = this.#factor;
-    let hash = 0;
-    if (factor !== 0) {
-      for (let i = 0; i < id.length; i += 1) hash = Math.imul(hash ^ id.charCodeAt(i), factor);
-      return hash ^ (hash >>> 15);
-    }
-    for (let i = Math.max(0, id.length - fastDigits); i < id.length; i += 1) {
-      const code = id.charCodeAt(i);
-      // A hexadecimal digit's value: letters are 39 further on than ten would be.
-      hash = (hash << 4) | ((code > 57 ? code - 87 : code - 48) & 15);
+    // The last digits are random even in ids that begin with a time.
+    if (factor === 0) return words[from + 3] as number;
+    let hash = factor;
+    for (let i = from; i < from + 4; i += 1) {
+      hash = Math.imul(hash ^ (words[i] as number), factor);
+      hash ^= hash >>> 15;
     }
     return hash;
   }
@@ -84,6 +116,6 @@ export class TraceIndex {
   #hashCarefully(): void {
     this.#factor = ((Math.random() * 2 ** 31) | 0) * 2 + 1;
     this.#heads.fill(-1);
-    for (let slot = 0; slot < this.#ids.length; slot += 1) if (this.#ids[slot] !== undefined) this.add(slot);
+    for (let slot = 0; slot < this.size; slot += 1) if (this.#taken[slot] === 1) this.#chain(slot);
   }
 }

@@ -124,6 +124,20 @@ describe('TraceRing', () => {
     expect(newest?.traceId).toBe(idOf(44_999));
   });
 
+  it("takes ids that are not of OpenTelemetry's form", () => {
+    const ring = new TraceRing({ maxTraces: 2, maxBytes: 1e6, maxSpansPerTrace: 10 });
+    const [span] = ended() as [ReadableSpanLike];
+    for (const traceId of ['odd', 'F'.repeat(32), 'g'.repeat(32), `${'0'.repeat(31)}\u0100`]) {
+      for (const spanId of ['odd', 'A'.repeat(16)]) {
+        const context = { ...span.spanContext(), traceId, spanId };
+        ring.addEnded(Object.create(span, { spanContext: { value: () => context } }), resource, 0, 1);
+      }
+      expect(ring.get(traceId)?.spans.map(({ spanId }) => spanId)).toEqual(['odd', 'A'.repeat(16)]);
+    }
+    expect(ring.get('odd')).toBeUndefined();
+    expect([...ring.newestFirst()].map(({ traceId }) => traceId)).toEqual([`${'0'.repeat(31)}\u0100`, 'g'.repeat(32)]);
+  });
+
   it('estimates no less for a span with more in it', () => {
     const small = spanOf({ id: '1' });
     expect(sizeOf({ ...small, attributes: { list: ['a', 'b'] } })).toBeGreaterThan(sizeOf(small));

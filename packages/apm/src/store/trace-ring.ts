@@ -44,7 +44,6 @@ const firstSlots = 16_384;
 /** One column per fact about a trace; a trace is a slot in all of them. */
 class Columns {
   readonly size: number;
-  readonly ids: (string | undefined)[];
   readonly index: TraceIndex;
   readonly first: Float64Array;
   readonly last: Float64Array;
@@ -57,8 +56,7 @@ class Columns {
 
   constructor(size: number) {
     this.size = size;
-    this.ids = new Array<undefined>(size).fill(undefined);
-    this.index = new TraceIndex(this.ids);
+    this.index = new TraceIndex(size);
     this.first = new Float64Array(size);
     this.last = new Float64Array(size);
     this.bytes = new Float64Array(size);
@@ -70,11 +68,10 @@ class Columns {
   }
 
   copy(slot: number, from: Columns, fromSlot: number): void {
-    this.ids[slot] = from.ids[fromSlot];
+    this.index.add(from.index.idAt(fromSlot), slot);
     for (const name of ['first', 'last', 'bytes', 'startMs', 'endMs', 'counts', 'cuts', 'failed'] as const) {
       this[name][slot] = from[name][fromSlot] as number;
     }
-    this.index.add(slot);
   }
 }
 
@@ -173,8 +170,7 @@ export class TraceRing {
     const columns = this.#columns;
     const slot = this.#next % columns.size;
     this.#next += 1;
-    columns.ids[slot] = traceId;
-    columns.index.add(slot);
+    columns.index.add(traceId, slot);
     columns.first[slot] = noPlace;
     columns.last[slot] = noPlace;
     columns.bytes[slot] = traceBytes;
@@ -214,7 +210,6 @@ export class TraceRing {
       place = this.#blocks.remove(place);
     }
     columns.index.remove(slot);
-    columns.ids[slot] = undefined;
     this.#bytes -= columns.bytes[slot] as number;
     this.#spans -= columns.counts[slot] as number;
     this.#evicted += 1;
@@ -232,14 +227,14 @@ export class TraceRing {
 
   #has(slot: number, spanId: string): boolean {
     for (let place = this.#columns.first[slot] as number; place !== noPlace; place = this.#blocks.next(place)) {
-      if (this.#blocks.spanIdAt(place) === spanId) return true;
+      if (this.#blocks.hasId(place, spanId)) return true;
     }
     return false;
   }
 
   #view(slot: number): HeldTrace {
     const columns = this.#columns;
-    const traceId = columns.ids[slot] as string;
+    const traceId = columns.index.idAt(slot);
     const blocks = this.#blocks;
     const first = columns.first[slot] as number;
     let spans: Span[] | undefined;
