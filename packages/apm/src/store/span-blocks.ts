@@ -87,8 +87,9 @@ export class SpanBlocks {
     let shape = this.#shapes.empty();
     let end = block.valueCount;
     let bytes = columnBytes + span.name.length;
-    for (const key in span.attributes) {
-      const value = span.attributes[key];
+    const { attributes } = span;
+    for (const key in attributes) {
+      const value = attributes[key];
       shape = this.#shapes.with(shape, key);
       values[end] = value;
       end += 1;

@@ -41,47 +41,25 @@ const none = -1;
 /** Slots to begin with. Memory that is not written to yet costs nothing. */
 const firstSlots = 16_384;
 
-/** One column per fact about a trace; a trace is a slot in all of them. */
-class Columns {
-  readonly size: number;
-  readonly index: TraceIndex;
-  readonly first: Float64Array;
-  readonly last: Float64Array;
-  readonly bytes: Float64Array;
-  readonly startMs: Float64Array;
-  readonly endMs: Float64Array;
-  readonly counts: Int32Array;
-  readonly cuts: Int32Array;
-  readonly failed: Uint8Array;
-
-  constructor(size: number) {
-    this.size = size;
-    this.index = new TraceIndex(size);
-    this.first = new Float64Array(size);
-    this.last = new Float64Array(size);
-    this.bytes = new Float64Array(size);
-    this.startMs = new Float64Array(size);
-    this.endMs = new Float64Array(size);
-    this.counts = new Int32Array(size);
-    this.cuts = new Int32Array(size);
-    this.failed = new Uint8Array(size);
-  }
-
-  copy(slot: number, from: Columns, fromSlot: number): void {
-    this.index.add(from.index.idAt(fromSlot), slot);
-    for (const name of ['first', 'last', 'bytes', 'startMs', 'endMs', 'counts', 'cuts', 'failed'] as const) {
-      this[name][slot] = from[name][fromSlot] as number;
-    }
-  }
-}
+/** Numbers that are known of a trace: eight, so that a row of them is one line of the processor's cache. */
+const rowSize = 8;
+const firstAt = 0;
+const lastAt = 1;
+const bytesAt = 2;
+const startAt = 3;
+const endAt = 4;
+const countAt = 5;
+const cutAt = 6;
+const failedAt = 7;
 
 /** Keeps the newest traces in memory, bounded by their number and by their estimated bytes; the oldest go first. */
 export class TraceRing {
   readonly #options: TraceRingOptions;
   readonly #blocks = new SpanBlocks();
   /** A ring: traces take slots in the order of their first span, and leave them in the same order. */
-  #columns: Columns;
-  /** Numbers of the oldest trace and of the next one; a trace's slot is its number modulo the size of the columns. */
+  #index: TraceIndex;
+  #rows: Float64Array;
+  /** Numbers of the oldest trace and of the next one; a trace's slot is its number modulo the number of slots. */
   #oldest = 0;
   #next = 0;
   #bytes = 0;
@@ -94,7 +72,8 @@ export class TraceRing {
     this.#options = options;
     let slots = 16;
     while (slots < Math.min(options.maxTraces + 1, firstSlots)) slots *= 2;
-    this.#columns = new Columns(slots);
+    this.#index = new TraceIndex(slots);
+    this.#rows = new Float64Array(rowSize * slots);
   }
 
   /**
@@ -104,7 +83,7 @@ export class TraceRing {
    */
   add(span: Span, startMs: number, endMs: number): boolean {
     const { traceId } = span;
-    const known = this.#columns.index.find(traceId);
+    const known = this.#index.find(traceId);
     if (known !== none && this.#has(known, span.spanId)) {
       this.#repeated += 1;
       return false;
@@ -119,7 +98,7 @@ export class TraceRing {
   /** Adds a span of the SDK that has just ended. A span that cannot be read changes nothing. */
   addEnded(span: ReadableSpanLike, resource: SpanAttributes, startMs: number, endMs: number): void {
     const { traceId } = span.spanContext();
-    const known = this.#columns.index.find(traceId);
+    const known = this.#index.find(traceId);
     const failed = span.status.code === errorStatus;
     if (known !== none && this.#isFull(known, failed)) return;
     let place = this.#blocks.add(span, resource);
@@ -133,14 +112,14 @@ export class TraceRing {
   }
 
   get(traceId: string): HeldTrace | undefined {
-    const slot = this.#columns.index.find(traceId);
+    const slot = this.#index.find(traceId);
     return slot === none ? undefined : this.#view(slot);
   }
 
   /** Traces, newest first. A trace that is let go meanwhile is left out. */
   *newestFirst(): Iterable<HeldTrace> {
     for (let number = this.#next - 1; number >= this.#oldest; number -= 1) {
-      yield this.#view(number % this.#columns.size);
+      yield this.#view(number % this.#index.size);
     }
   }
 
@@ -157,43 +136,46 @@ export class TraceRing {
 
   /** Whether a trace has no room for one more span, which then counts as cut. */
   #isFull(slot: number, failed: boolean): boolean {
-    const columns = this.#columns;
-    if ((columns.counts[slot] as number) < this.#options.maxSpansPerTrace) return false;
-    if (failed) columns.failed[slot] = 1;
-    (columns.cuts[slot] as number) += 1;
+    const rows = this.#rows;
+    const row = slot * rowSize;
+    if ((rows[row + countAt] as number) < this.#options.maxSpansPerTrace) return false;
+    if (failed) rows[row + failedAt] = 1;
+    (rows[row + cutAt] as number) += 1;
     this.#cut += 1;
     return true;
   }
 
   #begin(traceId: string, startMs: number, endMs: number): number {
-    if (this.#next - this.#oldest === this.#columns.size) this.#grow();
-    const columns = this.#columns;
-    const slot = this.#next % columns.size;
+    if (this.#next - this.#oldest === this.#index.size) this.#grow();
+    const slot = this.#next % this.#index.size;
     this.#next += 1;
-    columns.index.add(traceId, slot);
-    columns.first[slot] = noPlace;
-    columns.last[slot] = noPlace;
-    columns.bytes[slot] = traceBytes;
-    columns.startMs[slot] = startMs;
-    columns.endMs[slot] = endMs;
-    columns.counts[slot] = 0;
-    columns.cuts[slot] = 0;
-    columns.failed[slot] = 0;
+    this.#index.add(traceId, slot);
+    const rows = this.#rows;
+    const row = slot * rowSize;
+    rows[row + firstAt] = noPlace;
+    rows[row + lastAt] = noPlace;
+    rows[row + bytesAt] = traceBytes;
+    rows[row + startAt] = startMs;
+    rows[row + endAt] = endMs;
+    rows[row + countAt] = 0;
+    rows[row + cutAt] = 0;
+    rows[row + failedAt] = 0;
     this.#bytes += traceBytes;
     return slot;
   }
 
   #put(slot: number, place: SpanPlace, bytes: number, failed: boolean, startMs: number, endMs: number): void {
-    const columns = this.#columns;
-    if (failed) columns.failed[slot] = 1;
-    if (startMs < (columns.startMs[slot] as number)) columns.startMs[slot] = startMs;
-    if (endMs > (columns.endMs[slot] as number)) columns.endMs[slot] = endMs;
-    const last = columns.last[slot] as number;
-    if (last === noPlace) columns.first[slot] = place;
+    const rows = this.#rows;
+    const row = slot * rowSize;
+    if (failed) rows[row + failedAt] = 1;
+    if (startMs < (rows[row + startAt] as number)) rows[row + startAt] = startMs;
+    if (endMs > (rows[row + endAt] as number)) rows[row + endAt] = endMs;
+    const last = rows[row + lastAt] as number;
+    if (last === noPlace) rows[row + firstAt] = place;
     else this.#blocks.link(last, place);
-    columns.last[slot] = place;
-    (columns.counts[slot] as number) += 1;
-    (columns.bytes[slot] as number) += bytes;
+    rows[row + lastAt] = place;
+    (rows[row + countAt] as number) += 1;
+    (rows[row + bytesAt] as number) += bytes;
     this.#bytes += bytes;
     this.#spans += 1;
     const { maxBytes, maxTraces } = this.#options;
@@ -203,40 +185,45 @@ export class TraceRing {
   }
 
   #evictOldest(): void {
-    const columns = this.#columns;
-    const slot = this.#oldest % columns.size;
+    const rows = this.#rows;
+    const slot = this.#oldest % this.#index.size;
+    const row = slot * rowSize;
     this.#oldest += 1;
-    for (let place = columns.first[slot] as number; place !== noPlace; ) {
-      place = this.#blocks.remove(place);
-    }
-    columns.index.remove(slot);
-    this.#bytes -= columns.bytes[slot] as number;
-    this.#spans -= columns.counts[slot] as number;
+    for (let place = rows[row + firstAt] as number; place !== noPlace; ) place = this.#blocks.remove(place);
+    this.#index.remove(slot);
+    this.#bytes -= rows[row + bytesAt] as number;
+    this.#spans -= rows[row + countAt] as number;
     this.#evicted += 1;
   }
 
   #grow(): void {
-    const before = this.#columns;
-    const columns = new Columns(before.size * 2);
+    const before = { index: this.#index, rows: this.#rows };
+    const index = new TraceIndex(before.index.size * 2);
+    const rows = new Float64Array(rowSize * index.size);
     for (let number = this.#oldest; number < this.#next; number += 1) {
-      const slot = number % columns.size;
-      columns.copy(slot, before, number % before.size);
+      const slot = number % index.size;
+      const from = number % before.index.size;
+      index.add(before.index.idAt(from), slot);
+      rows.set(before.rows.subarray(from * rowSize, (from + 1) * rowSize), slot * rowSize);
     }
-    this.#columns = columns;
+    this.#index = index;
+    this.#rows = rows;
   }
 
   #has(slot: number, spanId: string): boolean {
-    for (let place = this.#columns.first[slot] as number; place !== noPlace; place = this.#blocks.next(place)) {
+    const first = this.#rows[slot * rowSize + firstAt] as number;
+    for (let place = first; place !== noPlace; place = this.#blocks.next(place)) {
       if (this.#blocks.hasId(place, spanId)) return true;
     }
     return false;
   }
 
   #view(slot: number): HeldTrace {
-    const columns = this.#columns;
-    const traceId = columns.index.idAt(slot);
+    const rows = this.#rows;
+    const row = slot * rowSize;
+    const traceId = this.#index.idAt(slot);
     const blocks = this.#blocks;
-    const first = columns.first[slot] as number;
+    const first = rows[row + firstAt] as number;
     let spans: Span[] | undefined;
     return {
       traceId,
@@ -244,10 +231,10 @@ export class TraceRing {
         spans ??= [...spansFrom(blocks, first, traceId)];
         return spans;
       },
-      startMs: columns.startMs[slot] as number,
-      endMs: columns.endMs[slot] as number,
-      hasError: columns.failed[slot] === 1,
-      cut: columns.cuts[slot] as number,
+      startMs: rows[row + startAt] as number,
+      endMs: rows[row + endAt] as number,
+      hasError: rows[row + failedAt] === 1,
+      cut: rows[row + cutAt] as number,
     };
   }
 }
