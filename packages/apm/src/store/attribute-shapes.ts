@@ -1,6 +1,8 @@
 /** The names of a span's attributes in their order, shared by all spans that have the same. */
 export interface Shape {
   readonly size: number;
+  /** All names, once they were asked for; see `keysOf`. */
+  keys: readonly string[] | undefined;
   /** Last name; absent of the empty shape. */
   readonly key: string | undefined;
   /** The names before the last. */
@@ -14,21 +16,22 @@ interface Node extends Shape {
   readonly next: Map<string, Node>;
 }
 
-/** Shapes remembered at once; afterwards it begins anew, so that names made from data do not pile up. */
+/** Shapes that one root may lead to; names made from data must not pile up. */
 const maxShapes = 4_096;
 
 /** Finds the shape of a span's attributes, one name at a time. */
 export class AttributeShapes {
-  #root: Node = node(undefined, undefined);
   #count = 0;
 
-  /** The shape without names, from which every other is reached. */
-  empty(): Shape {
-    if (this.#count >= maxShapes) {
-      this.#root = node(undefined, undefined);
-      this.#count = 0;
-    }
-    return this.#root;
+  /** Whether there are so many shapes that it is time to begin anew. Shapes that are in use live on. */
+  get isFull(): boolean {
+    return this.#count >= maxShapes;
+  }
+
+  /** Begins anew. @returns The shape without names, from which every other is reached. */
+  renew(): Shape {
+    this.#count = 0;
+    return node(undefined, undefined);
   }
 
   /** A shape of this table with one more name. */
@@ -49,12 +52,21 @@ export class AttributeShapes {
 
 function node(key: string | undefined, parent: Node | undefined): Node {
   const size = parent === undefined ? 0 : parent.size + 1;
-  return { size, key, parent, lastKey: undefined, lastNext: undefined, next: new Map() };
+  return { size, keys: undefined, key, parent, lastKey: undefined, lastNext: undefined, next: new Map() };
 }
 
 /** The names of a shape in their order. */
-export function keysOf(shape: Shape): string[] {
+export function keysOf(shape: Shape): readonly string[] {
+  if (shape.keys !== undefined) return shape.keys;
   const keys = new Array<string>(shape.size);
   for (let at: Shape | undefined = shape; at?.key !== undefined; at = at.parent) keys[at.size - 1] = at.key;
+  shape.keys = keys;
   return keys;
+}
+
+/** The shape of the first names of a shape. */
+export function firstOf(shape: Shape, size: number): Shape {
+  let at = shape;
+  while (at.size > size && at.parent !== undefined) at = at.parent;
+  return at;
 }

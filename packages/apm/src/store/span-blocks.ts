@@ -1,6 +1,6 @@
 import type { Span, SpanAttributes } from '@mnops/core/spi';
 import { type ReadableSpanLike, RecordedSpan } from '../tracing/recorded-span.js';
-import { AttributeShapes, keysOf, type Shape } from './attribute-shapes.js';
+import { AttributeShapes, firstOf, keysOf, type Shape } from './attribute-shapes.js';
 import { readWords, writeWords } from './hex-words.js';
 
 /** Spans of one block. A power of two. */
@@ -56,6 +56,7 @@ function column(): undefined[] {
  */
 export class SpanBlocks {
   readonly #shapes = new AttributeShapes();
+  #lastShape: Shape = this.#shapes.renew();
   readonly #blocks = new Map<number, Block>();
   readonly #spare: Block[] = [];
   readonly #wanted = new Uint32Array(2);
@@ -84,17 +85,25 @@ export class SpanBlocks {
     const row = block.used;
     if (!writeWords(context.spanId, ids, row * 4, 2)) return noPlace;
     if (parent !== undefined && !writeWords(parent.spanId, ids, row * 4 + 2, 2)) return noPlace;
-    let shape = this.#shapes.empty();
+    // Most spans have the names of the one before; only where they part the table is asked.
+    const guess = this.#lastShape;
+    const keys = keysOf(guess);
+    let shape: Shape | undefined;
     let end = block.valueCount;
     let bytes = columnBytes + span.name.length;
+    let count = 0;
     const { attributes } = span;
     for (const key in attributes) {
+      if (shape !== undefined) shape = this.#shapes.with(shape, key);
+      else if (keys[count] !== key) shape = this.#shapes.with(firstOf(guess, count), key);
+      count += 1;
       const value = attributes[key];
-      shape = this.#shapes.with(shape, key);
       values[end] = value;
       end += 1;
       bytes += typeof value === 'string' ? value.length + 32 : sizeOfValue(value);
     }
+    shape ??= firstOf(guess, count);
+    this.#lastShape = this.#shapes.isFull ? this.#shapes.renew() : shape;
     block.shapes[row] = shape;
     block.firstValue[row] = block.valueCount;
     block.valueCount = end;

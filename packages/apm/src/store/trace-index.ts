@@ -18,7 +18,9 @@ export class TraceIndex {
   /** Ids that are not 32 hexadecimal digits, which only foreign SDKs make. */
   readonly #odd = new Map<string, number>();
   readonly #oddIds = new Map<number, string>();
+  /** The id that was asked for last, as words. It is mostly the next one to be added. */
   readonly #wanted = new Uint32Array(4);
+  #wantedId = '';
   /** Secret factor of the careful hash; 0 while the fast one serves. */
   #factor = 0;
 
@@ -35,7 +37,9 @@ export class TraceIndex {
   /** The slot with this id, or -1. */
   find(id: string): number {
     const wanted = this.#wanted;
+    this.#wantedId = '';
     if (!writeWords(id, wanted, 0, 4)) return this.#odd.get(id) ?? -1;
+    this.#wantedId = id;
     const ids = this.#ids;
     let steps = 0;
     let slot = this.#heads[this.#hash(wanted, 0) & (this.size - 1)] as number;
@@ -63,11 +67,15 @@ export class TraceIndex {
 
   /** Enters an id that is not there. */
   add(id: string, slot: number): void {
-    if (writeWords(id, this.#ids, slot * 4, 4)) {
+    const wanted = this.#wanted;
+    if (id === this.#wantedId || writeWords(id, wanted, 0, 4)) {
+      this.#wantedId = id;
+      for (let i = 0; i < 4; i += 1) this.#ids[slot * 4 + i] = wanted[i] as number;
       this.#taken[slot] = 1;
       this.#chain(slot);
       return;
     }
+    this.#wantedId = '';
     this.#odd.set(id, slot);
     this.#oddIds.set(slot, id);
   }
