@@ -44,6 +44,13 @@ class Block {
   constructor(number: number) {
     this.number = number;
   }
+
+  clear(): void {
+    this.values.fill(undefined, 0, this.valueCount);
+    for (const texts of [this.names, this.resources, this.scopes, this.shapes, this.whole]) texts.fill(undefined);
+    this.used = 0;
+    this.valueCount = 0;
+  }
 }
 
 function column(): undefined[] {
@@ -158,7 +165,15 @@ export class SpanBlocks {
     return new RecordedSpan(readableAt(block, row, traceId), block.resources[row] as SpanAttributes);
   }
 
-  /** Lets the span at a place go. @returns The span that came after it in its trace. */
+  /** Lets the span at a place go; it stays in memory until its whole block is free. */
+  release(place: SpanPlace): void {
+    const block = this.#blockOf(place);
+    if (block === undefined) return;
+    block.live -= 1;
+    if (block.live === 0 && block !== this.#current) this.#free(block);
+  }
+
+  /** Lets the span at a place go, and its texts at once. @returns The span that came after it in its trace. */
   remove(place: SpanPlace): SpanPlace {
     const block = this.#blockOf(place);
     if (block === undefined) return noPlace;
@@ -167,9 +182,8 @@ export class SpanBlocks {
     block.whole[row] = undefined;
     const shape = block.shapes[row];
     if (shape !== undefined) {
-      // A text that is let go must not live on until its whole block is free.
       const first = block.firstValue[row] as number;
-      for (let i = first; i < first + shape.size; i += 1) block.values[i] = undefined;
+      block.values.fill(undefined, first, first + shape.size);
       block.shapes[row] = undefined;
       block.names[row] = undefined;
       block.resources[row] = undefined;
@@ -215,8 +229,7 @@ export class SpanBlocks {
     this.#blocks.delete(block.number);
     if (this.#recent === block) this.#recent = undefined;
     if (this.#spare.length >= maxSpare || block.values.length > maxSpareValues) return;
-    block.used = 0;
-    block.valueCount = 0;
+    block.clear();
     this.#spare.push(block);
   }
 }

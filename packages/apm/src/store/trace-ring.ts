@@ -36,6 +36,8 @@ export interface TraceRingStats {
 
 /** A trace beside its spans, as measured on many. */
 const traceBytes = 120;
+/** A trace of one span below this size is not worth to be taken out of its block, whose spans end their stay together. */
+const smallBytes = 2_048;
 const errorStatus = 2;
 /** Says that there is no slot. */
 const none = -1;
@@ -190,7 +192,10 @@ export class TraceRing {
     const slot = this.#oldest % this.#index.size;
     const row = slot * rowSize;
     this.#oldest += 1;
-    for (let place = rows[row + firstAt] as number; place !== noPlace; ) place = this.#blocks.remove(place);
+    let place = rows[row + firstAt] as number;
+    if (rows[row + countAt] === 1 && (rows[row + bytesAt] as number) < smallBytes) this.#blocks.release(place);
+    // The texts of a long trace must not live on in blocks that newer traces share.
+    else while (place !== noPlace) place = this.#blocks.remove(place);
     this.#index.remove(slot);
     this.#bytes -= rows[row + bytesAt] as number;
     this.#spans -= rows[row + countAt] as number;
