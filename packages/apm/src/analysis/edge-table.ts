@@ -57,6 +57,7 @@ export class EdgeTable {
   readonly #callers = new Map<string, Pending>();
   /** Called spans by the id of their parent. */
   readonly #called = new Map<string, Pending>();
+  #lastNode: Node | undefined;
   #edgeCount = 0;
   #overflowed = 0;
 
@@ -240,12 +241,14 @@ export class EdgeTable {
   }
 
   #node(name: string): Node {
+    if (this.#lastNode?.service === name) return this.#lastNode;
     let node = this.#nodes.get(name);
     if (node === undefined) {
       const service = this.#nodes.size < this.#maxEdges ? name : other;
       node = this.#nodes.get(service) ?? { service, calls: 0, errors: 0, durationMs: new LatencySketch() };
       this.#nodes.set(service, node);
     }
+    this.#lastNode = node;
     return node;
   }
 }

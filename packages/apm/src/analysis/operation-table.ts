@@ -66,6 +66,7 @@ export class OperationTable {
   readonly #options: OperationTableOptions;
   readonly #services = new Map<string, Map<string, (Operation | undefined)[]>>();
   readonly #all: Operation[] = [];
+  #last: Operation | undefined;
   #overflowed = 0;
   #lastRoll: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
   #lastDecayMs: number | undefined;
@@ -90,10 +91,15 @@ export class OperationTable {
   /** Takes one span into account. */
   observe(facts: SpanFacts): void {
     const index = Math.floor(facts.endMs / this.#options.bucketMs);
-    const position = kinds.indexOf(facts.kind);
-    const operation =
-      this.#services.get(facts.origin.service)?.get(facts.operation)?.[position] ??
-      this.#create(facts, position, index);
+    const { kind, operation: name } = facts;
+    const { service } = facts.origin;
+    let operation = this.#last;
+    // Spans of one kind of work mostly come together.
+    if (operation?.name !== name || operation.kind !== kind || operation.service !== service) {
+      const position = kinds.indexOf(kind);
+      operation = this.#services.get(service)?.get(name)?.[position] ?? this.#create(facts, position, index);
+      this.#last = operation;
+    }
     operation.add(facts, index);
   }
 
