@@ -4,7 +4,7 @@ import type { StepContext } from '../step.js';
 import { pause } from '../wait.js';
 
 /** Requests per second that the load sends. */
-const rate = 180;
+const rate = 220;
 const steadyMs = 9_000;
 
 /** Deploys the three services, each after those it needs. */

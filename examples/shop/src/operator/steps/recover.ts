@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { callOf } from '@mnops/core';
 import type { HealthSource } from '@mnops/core/spi';
@@ -53,7 +53,9 @@ export async function destroyAndRecover(
   observer.mark('maintenance', 'orders data destroyed');
   const lastWriteAt = await lastOrderAt(shop);
   const outageStartedAt = new Date();
-  await rm(shop.folder.orders, { recursive: true });
+  // Away at once, whatever is being written in it; then for good.
+  await rename(shop.folder.orders, `${shop.folder.orders}.destroyed`);
+  await rm(`${shop.folder.orders}.destroyed`, { recursive: true, maxRetries: 10 });
   const down = await until(async () => !(await answers(shop)), 10_000);
   expect('the shop is down for real', down, `${Date.now() - outageStartedAt.getTime()} ms after the data was gone`);
   say('stop, restore, start, first good answer');

@@ -13,19 +13,19 @@ export interface Release {
 }
 
 /**
- * A share of the requests for 14 seconds each, judged against the stable version: failures over the whole time, latency over
+ * A share of the requests for 18 seconds each, judged against the stable version: failures over the whole time, latency over
  * the last eight seconds, when the new processes are warm.
  */
 const strategy = canary({
   weights: [25, 60],
-  everyMs: 14_000,
-  intervalMs: 13_000,
+  everyMs: 18_000,
+  intervalMs: 17_000,
   maxErrorShareOverStable: 0.01,
   metrics: [
     {
       ...latency({ percentile: 95, maxRatioToStable: 3, toleranceMs: 80, windowMs: 8_000 }),
-      initialDelayMs: 13_000,
-      intervalMs: 13_000,
+      initialDelayMs: 17_000,
+      intervalMs: 17_000,
       minObservations: 50,
       inconclusiveLimit: -1,
     },

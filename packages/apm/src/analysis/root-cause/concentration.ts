@@ -1,6 +1,6 @@
 import { mean } from 'simple-statistics';
 import type { Change } from './compare.js';
-import type { Profile, Sample } from './profile.js';
+import type { Profile } from './profile.js';
 
 /** Share of the harm that one version or instance must bear to be named. */
 const minShare = 0.7;
@@ -13,15 +13,21 @@ export interface Concentration {
   readonly instance?: string | undefined;
 }
 
+/** A change with its part in the blame of a service. */
+export interface WeightedChange {
+  readonly change: Change;
+  readonly weight: number;
+}
+
 /** Finds out whether changes of one service come from one of its versions, and from one of its instances. */
-export function concentrationOf(changes: readonly Change[], normal: Profile, faulty: Profile): Concentration {
+export function concentrationOf(changes: readonly WeightedChange[], normal: Profile, faulty: Profile): Concentration {
   const version = bearer(changes, 'version', normal, faulty);
   const instance = bearer(changes, 'instance', normal, faulty);
   return { ...(version === undefined ? {} : { version }), ...(instance === undefined ? {} : { instance }) };
 }
 
 function bearer(
-  changes: readonly Change[],
+  changes: readonly WeightedChange[],
   key: 'version' | 'instance',
   normalProfile: Profile,
   faultyProfile: Profile,
@@ -29,24 +35,15 @@ function bearer(
   const harm = new Map<string, number>();
   const calls = new Map<string, number>();
   const before = new Set<string>();
-  for (const { signal, service, normal, faulty } of changes) {
-    if (faulty === undefined) continue;
-    if (normal === undefined) {
-      // Work that is new is compared with all that the service did: the versions without it had none of the harm.
-      for (const name of normalProfile.origins.get(service)?.[key].keys() ?? []) before.add(name);
-      for (const [name, count] of faultyProfile.origins.get(service)?.[key] ?? [])
-        calls.set(name, (calls.get(name) ?? 0) + count);
+  // Each change counts as much as it is blamed, so that a small one, of chance perhaps, cannot hide who bears the large one.
+  for (const { change, weight } of changes) {
+    if (change.faulty === undefined) continue;
+    for (const sample of change.normal?.samples ?? []) if (sample[key] !== undefined) before.add(sample[key]);
+    if (change.normal === undefined) {
+      for (const name of normalProfile.origins.get(change.service)?.[key].keys() ?? []) before.add(name);
     }
-    for (const sample of normal?.samples ?? []) if (sample[key] !== undefined) before.add(sample[key]);
-    const usualMs = normal === undefined || normal.samples.length === 0 ? 0 : mean(normal.samples.map(({ ms }) => ms));
-    // Each change counts the same, however its harm is measured.
-    const total = faulty.samples.reduce((sum, sample) => sum + harmOf(sample, signal, usualMs), 0);
-    for (const sample of faulty.samples) {
-      const name = sample[key];
-      if (name === undefined) continue;
-      harm.set(name, (harm.get(name) ?? 0) + harmOf(sample, signal, usualMs) / Math.max(total, 1e-9));
-      if (normal !== undefined) calls.set(name, (calls.get(name) ?? 0) + 1);
-    }
+    addShares(harm, harmOf(change, key), weight);
+    addShares(calls, callsOf(change, key, faultyProfile), weight);
   }
   const names = new Set([...harm.keys(), ...before]);
   if (names.size < 2) return undefined;
@@ -62,6 +59,36 @@ function bearer(
   return undefined;
 }
 
-function harmOf(sample: Sample, signal: Change['signal'], usualMs: number): number {
-  return signal === 'errors' ? Number(sample.failed) : sample.ms - usualMs;
+/** Adds what each name has of a whole. */
+function addShares(sums: Map<string, number>, parts: ReadonlyMap<string, number>, weight: number): void {
+  const whole = [...parts.values()].reduce((sum, value) => sum + value, 0);
+  for (const [name, value] of parts) sums.set(name, (sums.get(name) ?? 0) + (weight * value) / Math.max(whole, 1e-9));
+}
+
+/** Failures, or milliseconds over the usual, by name. */
+function harmOf({ signal, normal, faulty }: Change, key: 'version' | 'instance'): ReadonlyMap<string, number> {
+  const usualMs = normal === undefined || normal.samples.length === 0 ? 0 : mean(normal.samples.map(({ ms }) => ms));
+  const harm = new Map<string, number>();
+  for (const sample of faulty?.samples ?? []) {
+    const name = sample[key];
+    if (name === undefined) continue;
+    const own = signal === 'errors' ? Number(sample.failed) : sample.ms - usualMs;
+    harm.set(name, (harm.get(name) ?? 0) + own);
+  }
+  return harm;
+}
+
+/** Calls by name; for work that is new, all that the service did: the versions without it had none of the harm. */
+function callsOf(
+  { service, normal, faulty }: Change,
+  key: 'version' | 'instance',
+  profile: Profile,
+): ReadonlyMap<string, number> {
+  if (normal === undefined) return profile.origins.get(service)?.[key] ?? new Map();
+  const calls = new Map<string, number>();
+  for (const sample of faulty?.samples ?? []) {
+    const name = sample[key];
+    if (name !== undefined) calls.set(name, (calls.get(name) ?? 0) + 1);
+  }
+  return calls;
 }

@@ -118,10 +118,11 @@ function candidateOf(
   before: Profile,
   after: Profile,
 ): RootCauseCandidate {
-  const inOrder = suspect.changes.sort((a, b) => b.weight - a.weight).map(({ change }) => change);
-  const own = inOrder.filter((change) => change.service === service);
+  const weighted = suspect.changes.sort((a, b) => b.weight - a.weight);
+  const inOrder = weighted.map(({ change }) => change);
+  const own = weighted.filter(({ change }) => change.service === service);
   const where = concentrationOf(own, before, after);
-  const operation = own[0]?.operation;
+  const operation = own[0]?.change.operation;
   return {
     service,
     ...where,
