@@ -350,7 +350,54 @@ describe('metricsHandler', () => {
   });
 });
 
+describe('metricsHandler with authorize', () => {
+  it.each([
+    ['a promise of no', async () => false, 401],
+    ['nothing', () => undefined, 401],
+    [
+      'an error',
+      () => {
+        throw new Error('no');
+      },
+      401,
+    ],
+    [
+      'a rejection',
+      async () => {
+        throw new Error('no');
+      },
+      401,
+    ],
+    ['a promise of yes', async () => true, 200],
+  ])('takes %s for what it is', async (_, authorize, status) => {
+    const { url, close } = await served(
+      metricsHandler(new MetricRegistry(), { authorize: authorize as never }) as never,
+    );
+    try {
+      expect((await fetch(url)).status).toBe(status);
+    } finally {
+      await close();
+    }
+  });
+});
+
 describe('httpMetrics', () => {
+  it('counts requests as unmatched whose route function throws', async () => {
+    const registry = new MetricRegistry();
+    const handler = httpMetrics(registry, (_request, response) => response.end('ok'), {
+      route: () => {
+        throw new Error('no');
+      },
+    });
+    const { url, close } = await served(handler as never);
+    try {
+      await (await fetch(url)).text();
+      await expect.poll(() => registry.text()).toContain('route="unmatched",status_class="2xx"} 1');
+    } finally {
+      await close();
+    }
+  });
+
   it('measures requests by route template, method and class of status, aborted ones too', async () => {
     const registry = new MetricRegistry();
     const handler = httpMetrics(

@@ -83,6 +83,16 @@ describe('patterns', () => {
     expect(compareSpecificity('db/+/login', 'db/*')).toBeGreaterThan(0);
   });
 
+  it('refuse a pattern in a Unicode form that no path has, and a path that is no text', () => {
+    const decomposed = 'cafe\u0301/*';
+    const roles = { a: [{ path: decomposed, deny: ['read' as const] }] };
+    expect(() => accessPolicy({ roles, actors: { x: ['a'] } })).toThrow(/NFC/);
+    const policy = accessPolicy({ roles: { a: [{ path: '*', allow: ['*'] }] }, actors: { x: ['a'] } });
+    expect(() => policy.explain('x', 'read', 5 as never)).toThrow(
+      expect.objectContaining({ code: 'MNOPS_SECRETS_PATH_INVALID' }),
+    );
+  });
+
   it('let a deny win among rules with the same pattern, and the most specific pattern decide', () => {
     const policy = accessPolicy({
       roles: {

@@ -326,6 +326,19 @@ describe('verification', () => {
     }
   });
 
+  it('finds a chain whose end was rewritten without the last checkpoint', async () => {
+    const { file, lines } = await sample();
+    const forged = [lines[0] as string];
+    for (const line of lines.slice(1, -1)) {
+      const previous = /"hash":"([0-9a-f]{64})"\}$/.exec(forged.at(-1) as string)?.[1] as string;
+      const changed = line
+        .replace('target-2', 'target-x')
+        .replace(/"previousHash":"[0-9a-f]{64}"/, `"previousHash":"${previous}"`);
+      forged.push(rehash(changed));
+    }
+    expect(await verifyLines(file, forged)).toMatchObject({ intact: false, findings: [{ kind: 'unsigned' }] });
+  });
+
   it('finds a rewritten chain by its signatures', async () => {
     const { file, lines } = await sample();
     const forged: string[] = [];
@@ -354,8 +367,9 @@ describe('verification', () => {
     const last = anchors.at(-1) as AuditCheckpoint;
     expect(last).toMatchObject({ sequence: lines.length - 2, hash: expect.any(String), signature: expect.any(String) });
     const cut = lines.slice(0, -2);
-    expect((await verifyLines(file, cut)).intact).toBe(true);
-    expect((await verifyLines(file, cut, { checkpoints: anchors })).findings).toMatchObject([{ kind: 'truncated' }]);
+    expect((await verifyLines(file, cut, { publicKey: undefined })).intact).toBe(true);
+    expect((await verifyLines(file, cut)).findings).toMatchObject([{ kind: 'unsigned' }]);
+    expect((await verifyLines(file, cut, { checkpoints: anchors })).findings[0]).toMatchObject({ kind: 'truncated' });
     await writeFile(file, lines.join('\n').slice(0, -5));
     expect((await verifyAuditFolder(folder)).findings).toMatchObject([{ kind: 'truncated' }]);
     await rm(file);

@@ -92,6 +92,7 @@ export async function verifyAuditFolder(folder: string, options: AuditVerifyOpti
       if (whole) chain.checkAll(bytes);
       else if (!(await isBeingWritten(folder, writer))) chain.torn();
     }
+    if (options.publicKey !== undefined && (await isBeingWritten(folder, writer))) chain.growing();
   }
   return verifier.finish();
 }
@@ -171,6 +172,8 @@ class ChainVerifier {
   #hash = noHash;
   #damaged = 0;
   #signedThrough = -1;
+  #growing = false;
+  #badSignature = false;
   records = 0;
 
   constructor(writer: string, parts: ChainVerifierParts) {
@@ -259,6 +262,7 @@ class ChainVerifier {
       this.#signedThrough = entry.sequence;
       return;
     }
+    this.#badSignature = true;
     this.#find('unsigned', entry.sequence, `The checkpoint ${entry.sequence} is not signed by the given key.`);
   }
 
@@ -278,9 +282,23 @@ class ChainVerifier {
     }
   }
 
+  /** A living process writes the chain: its newest entries are signed at the next checkpoint. */
+  growing(): void {
+    this.#growing = true;
+  }
+
+  #endIsUnsigned(): boolean {
+    if (this.#parts.publicKey === undefined || this.#growing || this.#badSignature) return false;
+    return this.#sequence > this.#signedThrough;
+  }
+
   finish(): AuditChain {
     if (this.#parts.publicKey !== undefined && this.#signedThrough === -1) {
       this.#find('unsigned', undefined, 'No checkpoint of this chain is signed by the given key.');
+    } else if (this.#endIsUnsigned()) {
+      const from = this.#signedThrough + 1;
+      const words = 'come after the last signed checkpoint: a process ended without one, or somebody rewrote the end.';
+      this.#find('unsigned', from, `Entries ${from} to ${this.#sequence} ${words}`);
     }
     return {
       writer: this.#writer,

@@ -37,7 +37,7 @@ export function httpMetrics(
       duration.observe(
         {
           method: methods.has(request.method ?? '') ? request.method : '_OTHER',
-          route: options.route?.(request) ?? 'unmatched',
+          route: routeOf(options, request),
           status_class: statusClass(response),
         },
         Number(process.hrtime.bigint() - startedAt) / 1e9,
@@ -45,6 +45,15 @@ export function httpMetrics(
     });
     handler(request, response);
   };
+}
+
+/** A route function that fails must not fail the process: its requests count as unmatched. */
+function routeOf(options: HttpMetricsOptions, request: IncomingMessage): string {
+  try {
+    return options.route?.(request) ?? 'unmatched';
+  } catch {
+    return 'unmatched';
+  }
 }
 
 function statusClass(response: ServerResponse): string {

@@ -6,8 +6,8 @@ import type { MetricRegistry } from '../metrics/registry.js';
 
 /** Who may scrape. */
 export interface MetricsHandlerOptions {
-  /** Answers whether a request may be served; false gives 401. Default: everybody who reaches the listener. */
-  readonly authorize?: ((request: IncomingMessage) => boolean) | undefined;
+  /** Answers whether a request may be served; everything but `true`, an error too, gives 401. Default: everybody who reaches the listener. */
+  readonly authorize?: ((request: IncomingMessage) => boolean | Promise<boolean>) | undefined;
 }
 
 /** A listener for `node:http` and everything that takes one. */
@@ -33,7 +33,7 @@ async function serve(
     response.writeHead(405, { allow: 'GET, HEAD' }).end();
     return;
   }
-  if (options.authorize?.(request) === false) {
+  if (options.authorize !== undefined && !(await isAllowed(options.authorize, request))) {
     response.writeHead(401).end();
     return;
   }
@@ -55,6 +55,18 @@ async function serve(
   const chunks = Readable.from(body);
   if (gzip) await pipeline(chunks, createGzip({ level: constants.Z_BEST_SPEED }), response);
   else await pipeline(chunks, response);
+}
+
+/** Fails closed: only a plain `true` lets a request in. */
+async function isAllowed(
+  authorize: NonNullable<MetricsHandlerOptions['authorize']>,
+  request: IncomingMessage,
+): Promise<boolean> {
+  try {
+    return (await authorize(request)) === true;
+  } catch {
+    return false;
+  }
 }
 
 /** A little less than the scraper waits, so that late collectors are left out and the rest arrives. */

@@ -1,5 +1,6 @@
 import { coreError } from '@mnops/core';
 import { type ConfigIssue, configError } from '@mnops/core/config';
+import { assertPath } from '../path.js';
 import { compareSpecificity, patternCovers } from './match.js';
 
 /** What an actor does with a secret; `*` in a rule means all of them. */
@@ -85,6 +86,7 @@ export function accessPolicy(config: AccessConfig | undefined): AccessPolicy {
 
   function explain(actor: string, action: SecretAction, path: string): AccessDecision {
     if (config === undefined) return { allowed: true, reason: 'No access rules were given, so everything is allowed.' };
+    if (typeof path !== 'string') assertPath(path);
     const rules = byActor.get(actor);
     if (rules === undefined) return { allowed: false, reason: `The actor ${actor} has no roles.` };
     const covering = rules.filter((rule) => patternCovers(rule.path, path));
@@ -168,7 +170,7 @@ function assertConsistent({ roles, actors, defaultActor }: AccessConfig): void {
       if (isPattern(rule.path)) continue;
       issues.push({
         field: `access.roles.${role}.${index}.path`,
-        expected: 'a path, with + for one segment and * only at the end',
+        expected: 'a path in Unicode form NFC, with + for one segment and * only at the end',
         received: 'another text',
         remedy: 'Write patterns such as db/orders, db/+/login or db/*.',
       });
@@ -179,7 +181,9 @@ function assertConsistent({ roles, actors, defaultActor }: AccessConfig): void {
 
 function isPattern(pattern: string): boolean {
   const body = pattern.endsWith('*') ? pattern.slice(0, -1) : pattern;
-  if (pattern === '' || body.includes('*') || body.startsWith('/')) return false;
+  // Paths are NFC: a pattern in another form would look right and never match.
+  if (pattern === '' || pattern !== pattern.normalize('NFC') || body.includes('*') || body.startsWith('/'))
+    return false;
   const segments = body.split('/');
   const inner = pattern.endsWith('*') ? segments.slice(0, -1) : segments;
   return inner.every((segment) => segment !== '' && segment !== '.' && segment !== '..');

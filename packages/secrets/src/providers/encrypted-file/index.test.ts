@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rawKey } from '@mnops/core/crypto';
@@ -36,6 +36,27 @@ async function contentOf(provider: EncryptedFileProvider): Promise<Record<string
 }
 
 secretProviderContract({ describe, it }, 'encrypted file', newVault);
+
+describe('a vault behind a symbolic link', () => {
+  it('is read, but not written: two names would be two locks', async () => {
+    const { provider, folder, close } = await newVault();
+    const link = join(folder, 'link.vault');
+    await put(provider, 'a', 'one');
+    await symlink(join(folder, 'data', 'secrets.vault'), link);
+    const other = encryptedFile({ file: link, key, reloadIntervalMs: 50 });
+    try {
+      expect(await text(other, 'a')).toBe('one');
+      await expect(put(other, 'a', 'two')).rejects.toMatchObject({
+        code: 'MNOPS_CORE_STORAGE_FAILED',
+        details: { field: 'file' },
+      });
+      expect(await text(provider, 'a')).toBe('one');
+    } finally {
+      await other.close?.(call);
+      await close();
+    }
+  });
+});
 
 recoverableContract({ describe, it }, 'encrypted file', async () => {
   const { provider, close } = await newVault();

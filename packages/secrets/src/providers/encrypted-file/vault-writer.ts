@@ -1,5 +1,6 @@
+import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from '@mnops/core';
+import { codeOf, coreError } from '@mnops/core';
 import { acquireFileLock, ensureFolder, type FileLock, openRecordLog, type RecordLog } from '@mnops/core/files';
 import type { Call } from '@mnops/core/spi';
 import { vaultMagic, vaultVersion } from './vault-format.js';
@@ -98,6 +99,7 @@ export class VaultWriter {
   }
 
   async #lock(call: Call): Promise<FileLock> {
+    await refuseLink(this.#file);
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 2)) {
       call.signal.throwIfAborted();
       try {
@@ -126,4 +128,19 @@ export class VaultWriter {
       await turn.lock.release();
     }
   }
+}
+
+/** Two names of one vault would have two locks, and two writers at once lose what the other acknowledged. */
+async function refuseLink(file: string): Promise<void> {
+  const entry = await lstat(file).catch(() => undefined);
+  if (entry?.isSymbolicLink() !== true) return;
+  throw coreError(
+    'MNOPS_CORE_STORAGE_FAILED',
+    `The vault file ${file} is a symbolic link, and links are not written.`,
+    {
+      operation: 'write',
+      details: { field: 'file', path: file, reason: 'ELOOP' },
+      remedy: 'Give `file` the path that the link points to. A link to the folder is fine.',
+    },
+  );
 }
