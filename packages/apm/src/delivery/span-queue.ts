@@ -8,6 +8,8 @@ export class SpanQueue {
   readonly #maxBytes: number;
   readonly #entries: { readonly span: Span; readonly bytes: number }[] = [];
   /** Entries before this position are taken; the array is cut in larger steps. */
+  /** Resources in the queue's estimate already. */
+  readonly #paid: WeakSet<object> = new WeakSet();
   #head = 0;
   #bytes = 0;
 
@@ -26,7 +28,7 @@ export class SpanQueue {
 
   /** Adds a span. @returns How many spans had to go for it; it may be the span itself. */
   push(span: Span): number {
-    const bytes = sizeOf(span);
+    const bytes = sizeOf(span, this.#paid);
     this.#entries.push({ span, bytes });
     this.#bytes += bytes;
     let dropped = 0;

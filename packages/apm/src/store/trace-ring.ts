@@ -66,6 +66,7 @@ export class TraceRing {
   #oldest = 0;
   #next = 0;
   #bytes = 0;
+  readonly #paid = new WeakSet<object>();
   #spans = 0;
   #evicted = 0;
   #cut = 0;
@@ -94,7 +95,7 @@ export class TraceRing {
     const failed = span.status.code === 'error';
     if (known !== none && this.#isFull(known, failed)) return true;
     const slot = known === none ? this.#begin(traceId, startMs, endMs) : known;
-    this.#put(slot, this.#blocks.addWhole(span), sizeOf(span), failed, startMs, endMs);
+    this.#put(slot, this.#blocks.addWhole(span), sizeOf(span, this.#paid), failed, startMs, endMs);
     return true;
   }
 
@@ -108,7 +109,7 @@ export class TraceRing {
     let bytes = this.#blocks.lastBytes;
     if (place === noPlace) {
       const whole = new RecordedSpan(span, resource);
-      bytes = sizeOf(whole);
+      bytes = sizeOf(whole, this.#paid);
       place = this.#blocks.addWhole(whole);
     }
     this.#put(known === none ? this.#begin(traceId, startMs, endMs) : known, place, bytes, failed, startMs, endMs);

@@ -216,7 +216,8 @@ function textOf(value: JsonValue | undefined): string {
 }
 
 function cut(text: string): string {
-  return text.length <= maxCharacters ? text : text.slice(0, maxCharacters);
+  // A slice would keep the whole text of the request alive; a copy does not.
+  return text.length <= maxCharacters ? text : Buffer.from(text.slice(0, maxCharacters)).toString();
 }
 
 function fields(value: JsonValue | undefined): Fields {
