@@ -63,17 +63,6 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
   const { folder, clock, events, encode } = options;
   const listeners = new Set<() => void>();
   let lastWriteMs: number | undefined;
-  const writer = await openStoreWriter({
-    ...options,
-    syncMs,
-    events: {
-      ...events,
-      arrived: () => {
-        lastWriteMs = clock.now();
-        notify(listeners);
-      },
-    },
-  });
   const told = new Set<string>();
   const damaged = (damage: StorageDamage): void => {
     const name = `${damage.file}:${damage.offset}:${damage.records}`;
@@ -81,8 +70,27 @@ export async function openBlockStore(options: BlockStoreOptions): Promise<BlockS
     if (told.size < 10_000) told.add(name);
     events.damaged(damage);
   };
+  const writer = await openStoreWriter({
+    ...options,
+    syncMs,
+    events: {
+      ...events,
+      // Told through here, so that searches say they are partial.
+      damaged,
+      arrived: () => {
+        lastWriteMs = clock.now();
+        notify(listeners);
+      },
+    },
+  });
   const reader = storeReader(folder, writer, damaged);
-  const own = (await reader.view()).find((view) => view.writer === writer.writer);
+  const views = await reader.view().catch(async (error: unknown) => {
+    // Nobody gets this store, so nobody else gives its folder and handles up.
+    await reader.close();
+    await writer.close();
+    throw error;
+  });
+  const own = views.find((view) => view.writer === writer.writer);
   writer.startAt(Math.max(0, ...(own?.blocks ?? []).map((block) => block.header.nextSequence)));
 
   async function unitsOf(matcher: Matcher): Promise<Unit[]> {

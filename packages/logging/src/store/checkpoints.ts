@@ -17,7 +17,10 @@ export interface CheckpointLog {
 /** Opens the log of checkpoints, or makes it. */
 export async function openCheckpointLog(file: string): Promise<CheckpointLog> {
   const log = await openRecordLog({ file, magic, version });
-  const current = await readAll(log);
+  const current = await readAll(log).catch(async (error: unknown) => {
+    await log.close();
+    throw error;
+  });
   return {
     current,
     async save(checkpoints) {

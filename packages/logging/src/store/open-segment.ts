@@ -35,7 +35,12 @@ export async function openSegment(file: string, number: number, readOnly: boolea
     checkpoints: new Map(),
     damage: [...log.damage],
   };
-  await readFurther(segment, undefined);
+  try {
+    await readFurther(segment, undefined);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
   return segment;
 }
 

@@ -1,10 +1,12 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf, MnopsError } from '@mnops/core';
+import { codeOf, MnopsError, storageError } from '@mnops/core';
 import type { StorageDamage } from '@mnops/core/spi';
 import { readCheckpointLog } from './checkpoints.js';
 import { type OpenSegment, openSegment, readFurther } from './open-segment.js';
 import type { Checkpoint, Payload } from './payload.js';
 import { type OpenBlock, openBlock } from './read-block.js';
+import { unreadableDamage } from './set-aside.js';
 import type { StoreWriter } from './store-writer.js';
 import { blockFile, checkpointFile, listFiles, listWriters, openFile, writersFolder } from './writer-folder.js';
 
@@ -29,6 +31,7 @@ const maxIndexBytes = 32 * 1024 * 1024;
 
 interface Followed {
   readonly segment: OpenSegment;
+  readonly inode: number;
   nextOffset: number | undefined;
 }
 
@@ -40,6 +43,8 @@ export function storeReader(
 ): StoreReader {
   const indexes = new Map<string, OpenBlock>();
   const unreadable = new Set<string>();
+  /** Logs that could not be opened, as they were then: their writer sets them aside and makes new ones. */
+  const unreadableLogs = new Map<string, string>();
   const followed = new Map<string, Followed>();
   let indexBytes = 0;
 
@@ -84,10 +89,16 @@ export function storeReader(
     return blocks;
   }
 
-  async function followedPayloads(file: string, number: number): Promise<readonly Payload[]> {
+  async function followedPayloads(file: string, number: number, inode: number): Promise<readonly Payload[]> {
     let known = followed.get(file);
+    if (known !== undefined && known.inode !== inode) {
+      // Its writer set the file aside and made a new one of the same name.
+      followed.delete(file);
+      await known.segment.log.close();
+      known = undefined;
+    }
     if (known === undefined) {
-      known = { segment: await openSegment(file, number, true), nextOffset: undefined };
+      known = { segment: await openSegment(file, number, true), inode, nextOffset: undefined };
       known.nextOffset = known.segment.log.sizeBytes;
       for (const damage of known.segment.damage) damaged(damage);
       followed.set(file, known);
@@ -105,7 +116,7 @@ export function storeReader(
         const payloads: Payload[] = [];
         for (const number of files.opens) {
           const file = openFile(writerFolder, number);
-          payloads.push(...(await readable(file, () => followedPayloads(file, number))));
+          payloads.push(...(await readable(file, (inode) => followedPayloads(file, number, inode))));
         }
         await forget(writerFolder, files.opens);
         return { writer, blocks: await blocksOf(writerFolder, files.blocks), payloads };
@@ -116,14 +127,21 @@ export function storeReader(
     }
   }
 
-  async function readable(file: string, read: () => Promise<readonly Payload[]>): Promise<readonly Payload[]> {
-    if (unreadable.has(file)) return [];
+  async function readable(
+    file: string,
+    read: (inode: number) => Promise<readonly Payload[]>,
+  ): Promise<readonly Payload[]> {
+    const { ino, size } = await stat(file).catch((error: unknown) => {
+      throw storageError('read', file, error);
+    });
+    const state = `${ino}:${size}`;
+    if (unreadableLogs.get(file) === state) return [];
     try {
-      return await read();
+      return await read(ino);
     } catch (error) {
       if (!MnopsError.is(error, 'MNOPS_CORE_STORAGE_UNREADABLE')) throw error;
-      unreadable.add(file);
-      damaged({ code: error.code, file, offset: 0, records: 0, remedy: error.remedy ?? '' });
+      unreadableLogs.set(file, state);
+      damaged(unreadableDamage(error, file));
       return [];
     }
   }
@@ -160,7 +178,7 @@ export function storeReader(
       for (const { writer } of await this.view()) {
         if (writer === own?.writer) continue;
         const writerFolder = join(writersFolder(folder), writer);
-        consider((await sealedCheckpoints(writerFolder)).get(source));
+        consider((await sealedCheckpoints(writerFolder, damaged)).get(source));
         for (const [file, { segment }] of followed) {
           if (file.startsWith(writerFolder)) consider(segment.checkpoints.get(source));
         }
@@ -174,12 +192,19 @@ export function storeReader(
   };
 }
 
-async function sealedCheckpoints(writerFolder: string): Promise<ReadonlyMap<string, Checkpoint>> {
+async function sealedCheckpoints(
+  writerFolder: string,
+  damaged: (damage: StorageDamage) => void,
+): Promise<ReadonlyMap<string, Checkpoint>> {
+  const file = checkpointFile(writerFolder);
   try {
-    return await readCheckpointLog(checkpointFile(writerFolder));
+    return await readCheckpointLog(file);
   } catch (error) {
     if (isGone(error)) return new Map();
-    throw error;
+    if (!MnopsError.is(error, 'MNOPS_CORE_STORAGE_UNREADABLE')) throw error;
+    // The checkpoints of the other writers still stand; at worst a source is read from further back.
+    damaged(unreadableDamage(error, file));
+    return new Map();
   }
 }
 

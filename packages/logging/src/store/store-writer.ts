@@ -4,6 +4,7 @@ import type { Clock, StorageDamage, Timer } from '@mnops/core/spi';
 import { type CheckpointLog, openCheckpointLog } from './checkpoints.js';
 import { appendPayload, type OpenSegment, openSegment } from './open-segment.js';
 import { type Checkpoint, entriesOf } from './payload.js';
+import { openOrSetAside } from './set-aside.js';
 import { type SealInput, writeBlock } from './write-block.js';
 import {
   blockFile,
@@ -82,9 +83,20 @@ export class StoreWriter {
     for (const number of files.replaced) await remove(openFile(claimed.folder, number));
     const numbers = files.opens.length > 0 ? files.opens : [(files.blocks.at(-1) ?? 0) + 1];
     const segments: OpenSegment[] = [];
-    for (const number of numbers) segments.push(await openSegment(openFile(claimed.folder, number), number, false));
-    const checkpoints = await openCheckpointLog(checkpointFile(claimed.folder));
-    return new StoreWriter(options, claimed, checkpoints, segments, files.blocks);
+    const { damaged } = options.events;
+    try {
+      for (const number of numbers) {
+        const file = openFile(claimed.folder, number);
+        segments.push(await openOrSetAside(file, () => openSegment(file, number, false), damaged));
+      }
+      const file = checkpointFile(claimed.folder);
+      const checkpoints = await openOrSetAside(file, () => openCheckpointLog(file), damaged);
+      return new StoreWriter(options, claimed, checkpoints, segments, files.blocks);
+    } catch (error) {
+      // A caller that tries again must not hold one more handle each time.
+      for (const segment of segments) await segment.log.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   private constructor(
