@@ -13,7 +13,7 @@ export interface SinkStats {
 export interface DispatchEvents {
   failed(sink: string, error: unknown): void;
   recovered(sink: string): void;
-  dropped(sink: string, lines: number): void;
+  dropped(sink: string, lines: number, reason: 'queue-full'): void;
 }
 
 /** What takes lines beside the sinks. */
@@ -97,7 +97,7 @@ export class LineDispatch {
         recovered: () => this.#events.recovered(id),
         dropped: (lines) => {
           this.#dropped.set(id, (this.#dropped.get(id) ?? 0) + lines);
-          this.#events.dropped(id, lines);
+          this.#events.dropped(id, lines, 'queue-full');
         },
       },
     };

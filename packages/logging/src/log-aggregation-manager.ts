@@ -30,6 +30,7 @@ import { logRecoverable } from './recovery/recoverable.js';
 import { consoleSink } from './sinks/console.js';
 import { type BlockStore, type LineStore, openBlockStore } from './store/block-store.js';
 import { memoryStore } from './store/memory-store.js';
+import type { DropReason } from './store/store-writer.js';
 
 const defaultQueueBytes = 16 * 1024 * 1024;
 const defaultBlockBytes = 4 * 1024 * 1024;
@@ -76,7 +77,7 @@ export class LogAggregationManager implements AsyncDisposable {
     this.#dispatch = new LineDispatch(sinks, format, limits.queueBytes ?? defaultQueueBytes, {
       failed: (sink, cause) => this.#sinkFailed(sink, cause),
       recovered: (sink) => this.#sinkRecovered(sink),
-      dropped: (sink, lines) => this.#events.emit('lines:dropped', { from: sink, lines }),
+      dropped: (sink, lines, reason) => this.#events.emit('lines:dropped', { from: sink, lines, reason }),
     });
     this.#core = loggerCore(this.#config, this.service, this.#clock, this.#dispatch.emit);
     this.#lifecycle = new Lifecycle({
@@ -261,7 +262,7 @@ export class LogAggregationManager implements AsyncDisposable {
                 damaged: (damage) => this.#storageDamaged(damage),
                 failed: (cause) => this.#storeFailed(cause),
                 recovered: () => this.#lifecycle.recover(storeReason),
-                dropped: (lines) => this.#storeLost(lines),
+                dropped: (lines, reason) => this.#storeLost(lines, reason),
               },
             });
     }
@@ -351,9 +352,9 @@ export class LogAggregationManager implements AsyncDisposable {
     this.#events.emit('store:failed', { error });
   }
 
-  #storeLost(lines: number): void {
+  #storeLost(lines: number, reason: DropReason): void {
     this.#storeDropped += lines;
-    this.#events.emit('lines:dropped', { from: 'store', lines });
+    this.#events.emit('lines:dropped', { from: 'store', lines, reason });
   }
 
   #storageDamaged(damage: StorageDamage): void {

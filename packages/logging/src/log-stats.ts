@@ -1,6 +1,7 @@
 import type { LogLevel, StorageDamage } from '@mnops/core/spi';
 import type { CollectionStats } from './collect/collection.js';
 import type { SinkStats } from './line-dispatch.js';
+import type { DropReason } from './store/store-writer.js';
 
 /** Counters of a manager. */
 export interface LogStats {
@@ -12,7 +13,7 @@ export interface LogStats {
   readonly placeholders: number;
   /** Log calls whose line could not be made. */
   readonly failed: number;
-  /** Lines given up: before the start or by the store over the limit, or after the stop. */
+  /** Lines given up: before the start or by the store over the limit, at the stop while the store took none, or after it. */
   readonly lost: number;
   readonly sinks: Readonly<Record<string, SinkStats>>;
   readonly store: {
@@ -32,8 +33,11 @@ export interface LogEvents {
   readonly 'sink:recovered': { readonly sink: string };
   /** The store does not take lines; they are kept up to the limit. */
   readonly 'store:failed': { readonly error: Error };
-  /** Lines were given up because the limit was reached; `from` is a sink's id or `store`. */
-  readonly 'lines:dropped': { readonly from: string; readonly lines: number };
+  /**
+   * Lines were given up, because the limit was reached (`queue-full`) or because they could still not be written when the
+   * manager stopped (`stopped`); `from` is a sink's id or `store`.
+   */
+  readonly 'lines:dropped': { readonly from: string; readonly lines: number; readonly reason: DropReason };
   /** Part of the store is damaged; the rest is in use. */
   readonly 'storage:damaged': StorageDamage;
   /** A source failed or ended; it is opened again from its last position. */

@@ -15,13 +15,17 @@ import {
   openFile,
 } from './writer-folder.js';
 
+/** Why lines were given up. */
+export type DropReason = 'queue-full' | 'stopped';
+
 /** What a writer tells its owner. */
 export interface StoreWriterEvents {
   damaged(damage: StorageDamage): void;
   /** Writing failed; lines are kept in memory up to the limit. Said once until `recovered`. */
   failed(error: unknown): void;
   recovered(): void;
-  dropped(lines: number): void;
+  /** Lines were given up: over the limit, or at the close because writing still failed. */
+  dropped(lines: number, reason: DropReason): void;
   /** Entries arrived. */
   arrived(): void;
 }
@@ -163,7 +167,7 @@ export class StoreWriter {
       this.#scheduled = true;
       setImmediate(this.#onImmediate);
     }
-    if (this.#failing && this.#turn.length > this.#options.maxQueueBytes) this.#dropTurn();
+    if (this.#failing && this.#turn.length > this.#options.maxQueueBytes) this.#dropTurn('queue-full');
   }
 
   readonly #onImmediate = (): void => {
@@ -212,11 +216,11 @@ export class StoreWriter {
     this.#options.events.arrived();
   }
 
-  #dropTurn(): void {
+  #dropTurn(reason: DropReason): void {
     const lines = this.#turnLines;
     this.#turn = '';
     this.#turnLines = 0;
-    this.#options.events.dropped(lines);
+    this.#options.events.dropped(lines, reason);
   }
 
   #syncSoon(): void {
@@ -304,11 +308,20 @@ export class StoreWriter {
     if (this.#closed) return;
     this.writeTurn();
     await this.#sealingRun;
-    // A small rest stays open for the next process; a large one takes a tenth of the space when it is sealed.
-    if (!this.#failing && this.#open.rawBytes >= this.#options.blockBytes / 8) await this.sealNow();
+    try {
+      // A small rest stays open for the next process; a large one takes a tenth of the space when it is sealed.
+      if (!this.#failing && this.#open.rawBytes >= this.#options.blockBytes / 8) await this.sealNow();
+    } catch (error) {
+      // What is open is on the disk; the next process seals it.
+      this.#options.events.failed(error);
+    }
+    // Space may have come back meanwhile, and lines may have come.
+    this.writeTurn();
     this.#closed = true;
     this.#retry?.cancel();
     this.#syncTimer?.cancel();
+    // Nobody writes them any more: they are counted, not forgotten.
+    if (this.#turn !== '') this.#dropTurn('stopped');
     try {
       for (const segment of this.opens) await segment.log.close();
       await this.#checkpoints.close();
