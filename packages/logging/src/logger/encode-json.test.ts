@@ -1,6 +1,9 @@
+import { systemClock } from '@mnops/core';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fieldEncoder } from './encode-json.js';
+import { managedLogger } from './logger.js';
+import { loggerCore } from './logger-core.js';
 import { quote } from './quote.js';
 import { compileRedaction, type RedactOptions } from './redact.js';
 
@@ -190,6 +193,42 @@ describe('redaction', () => {
     expect(made.message('card 4111 1111 1111 1111 declined')).toBe('"card *** declined"');
   });
 
+  it('removes a card number that comes as a BigInt', () => {
+    const { decode } = encoder({ patterns: ['card'] });
+    expect(decode({ card: 4111111111111111n, list: [4111111111111111n], small: 12n })).toEqual({
+      card: '[Redacted]',
+      list: ['[Redacted]'],
+      small: '12',
+    });
+  });
+
+  it('leaves no half secret where a long text is cut', () => {
+    const limits = { depth: 8, attributes: 256, characters: 2000 };
+    for (let shift = 0; shift < 40; shift += 1) {
+      const { made } = encoder({ patterns: ['card'] }, limits);
+      const text = `${'x'.repeat(shift)}${'4111111111111111 and '.repeat(20_000)}`;
+      for (const encoded of [made.message(text), made.message(text, 500), made.fields({ text })]) {
+        expect(encoded).not.toContain('4111');
+        expect(encoded.length).toBeGreaterThan(20);
+        expect(encoded.length).toBeLessThan(2100);
+      }
+      expect(made.takeTruncated()).toBe(true);
+    }
+  });
+
+  it('looks only at the part of a long text that can be written', () => {
+    let longest = 0;
+    const clean = (text: string): string => {
+      longest = Math.max(longest, text.length);
+      return text;
+    };
+    const limits = { depth: 8, attributes: 256, characters: 2000 };
+    const made = fieldEncoder(limits, { ...compileRedaction(), clean }, { redacted: 0, placeholders: 0 });
+    expect(made.message('y'.repeat(5_000_000))).toBe(`"${'y'.repeat(2000)}"`);
+    made.fields({ text: 'y'.repeat(5_000_000) });
+    expect(longest).toBeLessThan(30_000);
+  });
+
   it('never lets a named key through, wherever it stands', () => {
     const { made } = encoder({ paths: ['**.secret'] });
     const inner = fc.object({
@@ -211,5 +250,23 @@ describe('redaction', () => {
         check(seen);
       }),
     );
+  });
+});
+
+describe('a line over the limit', () => {
+  it('holds no half secret where its message is cut, and does not mark the next line', () => {
+    for (let shift = 0; shift < 30; shift += 1) {
+      const lines: string[] = [];
+      const config = { redact: { patterns: ['card' as const] }, limits: { entryBytes: 1024 } };
+      const core = loggerCore(config, { name: 's' }, systemClock(), (line) => lines.push(line));
+      const message = `${'x'.repeat(shift)}${'4111111111111111 and '.repeat(4000)}`;
+      const logger = managedLogger(core.shared, 'a', undefined);
+      logger.info(message);
+      logger.info('next');
+      const at = { stream: 's', timeMs: 0, observedMs: 0, level: 'info', severityNumber: 9 } as const;
+      lines.push(core.encode({ ...at, message, attributes: {}, resource: {} }));
+      expect(lines.join('')).not.toContain('4111');
+      expect(lines.map((line) => line.includes('truncated'))).toEqual([true, false, true]);
+    }
   });
 });

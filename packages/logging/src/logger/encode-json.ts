@@ -18,8 +18,8 @@ export interface FieldEncoder {
   fields(source: object): string;
   /** Any value as JSON text, redacted as if it were the attributes. */
   json(value: unknown): string;
-  /** A message as a JSON string, with patterns removed. */
-  message(text: string): string;
+  /** A message as a JSON string of at most `limit` characters, with patterns removed. `limit` defaults to an entry's. */
+  message(text: string, limit?: number): string;
   /** True when a limit was reached since the last call of `takeTruncated`. */
   takeTruncated(): boolean;
   readonly counters: EncodeCounters;
@@ -37,6 +37,11 @@ const hasOwn = Object.prototype.hasOwnProperty;
 
 /** Names of keys that are remembered in quoted form; programs use few. */
 const maxCachedKeys = 2048;
+
+/** Characters given up before a cut: longer than what any ready-made pattern matches. */
+const cutMargin = 8192;
+/** Characters that patterns see beyond the limit: redaction makes a text shorter, and the margin goes. */
+const lookAhead = 3 * cutMargin;
 
 /** Makes an encoder with its own limits, redaction and counters. */
 export function fieldEncoder(limits: EncodeLimits, redactor: Redactor, counters: EncodeCounters): FieldEncoder {
@@ -71,8 +76,23 @@ class Encoder implements FieldEncoder {
     return truncated;
   }
 
-  message(text: string): string {
-    return quote(this.#clean === undefined ? text : this.#clean(text));
+  message(text: string, limit = this.#maxCharacters): string {
+    const clean = this.#cleaned(text, limit);
+    if (clean.length <= limit) return quote(clean);
+    this.#truncated = true;
+    return quote(clean.slice(0, limit));
+  }
+
+  /**
+   * A text without patterns. Of one far over the limit only the start is looked at, since the rest is not written; what
+   * stands at the cut may be half a secret that no pattern knows any more, so the margin goes again.
+   */
+  #cleaned(text: string, limit: number): string {
+    if (this.#clean === undefined) return text;
+    if (text.length <= limit + lookAhead) return this.#clean(text);
+    this.#truncated = true;
+    const start = this.#clean(text.slice(0, limit + lookAhead));
+    return start.slice(0, Math.max(0, start.length - cutMargin));
   }
 
   json(value: unknown): string {
@@ -182,7 +202,7 @@ class Encoder implements FieldEncoder {
   }
 
   #text(value: string): string {
-    const text = this.#clean === undefined ? value : this.#clean(value);
+    const text = this.#cleaned(value, Math.max(0, this.#left));
     const length = text.length;
     if (length > this.#left) {
       this.#truncated = true;
@@ -218,7 +238,8 @@ class Encoder implements FieldEncoder {
       case 'undefined':
         return 'null';
       case 'bigint':
-        return `"${value}"`;
+        // A card number may come as one.
+        return this.#text(`${value}`);
       case 'object':
         return value === null ? 'null' : this.#object(value, depth + 1, above, state);
       case 'function':

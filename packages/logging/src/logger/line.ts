@@ -41,25 +41,24 @@ export function entryLine(
   return (entry) => {
     const line = encode(entry);
     if (line.length * 3 <= maxLineBytes || Buffer.byteLength(line) <= maxLineBytes) return line;
-    const message = entry.message.slice(0, Math.floor(maxLineBytes / 8));
-    const attributes = { originalLength: line.length };
-    return encode({
-      ...entry,
-      message,
-      attributes,
-      flags: [...new Set([...(entry.flags ?? []), 'truncated' as const])],
-    });
+    const attributes = { originalLength: Math.max(line.length, entry.message.length) };
+    const flags = [...new Set([...(entry.flags ?? []), 'truncated' as const])];
+    // The message is cut after redaction: half a secret is one that no pattern finds.
+    return encode({ ...entry, attributes, flags }, Math.floor(maxLineBytes / 8));
   };
 }
 
-function wholeLine(encoder: FieldEncoder, stamp: (ms: number) => string): (entry: NewLogEntry) => string {
-  return (entry) => {
+function wholeLine(
+  encoder: FieldEncoder,
+  stamp: (ms: number) => string,
+): (entry: NewLogEntry, messageLimit?: number) => string {
+  return (entry, messageLimit) => {
     let line = `{"timestamp":"${stamp(entry.timeMs)}"`;
     if (entry.observedMs !== entry.timeMs) line += `,"observedTimestamp":"${stamp(entry.observedMs)}"`;
     line += `,"severityText":"${entry.level}","severityNumber":${entry.severityNumber}`;
     if (entry.logger !== undefined) line += `,"scope":${quote(entry.logger)}`;
     line += `,"stream":${quote(entry.stream)},"resource":{${encoder.fields(entry.resource)}}`;
-    line += `,"body":${encoder.message(entry.message)}`;
+    line += `,"body":${encoder.message(entry.message, messageLimit)}`;
     const attributes = encoder.fields(entry.attributes);
     if (attributes !== '') line += `,"attributes":{${attributes}}`;
     if (entry.traceId !== undefined) line += `,"traceId":"${entry.traceId}"`;

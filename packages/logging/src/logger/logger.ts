@@ -174,7 +174,10 @@ class ManagedLogger implements Logger {
   #shortened(start: string, message: string, ids: string): string {
     // Six bytes are the most that one unit takes, as `\u0000`.
     const room = Math.floor((this.#shared.maxLineBytes - start.length * 3 - 256) / 6);
-    const text = this.#shared.encoder.message(message.slice(0, Math.max(0, room)));
+    // Cut after redaction: half a secret is one that no pattern finds.
+    const text = this.#shared.encoder.message(message, Math.max(0, room));
+    // This line says so itself; the next one is not cut.
+    this.#shared.encoder.takeTruncated();
     return `${start}${text},"attributes":{"originalLength":${message.length}}${ids}${truncatedTail}`;
   }
 }
