@@ -100,7 +100,7 @@ export async function openShop(folder: ShopFolder, programs: string): Promise<Sh
       settleMs: 2_500,
       anomalies: {
         signals: ['duration', 'errors'],
-        minDurationMs: 5_000,
+        minDurationMs: 4_000,
         minSamples: 200,
         minIncreaseMs: 40,
         cooldownMs: 10_000,

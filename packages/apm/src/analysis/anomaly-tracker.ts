@@ -112,7 +112,8 @@ export class AnomalyTracker {
 
   /** A bucket left the window: it becomes part of what is usual, unless it belongs to an anomaly. */
   #settle(operation: Operation, watches: readonly Watch[], stats: OperationStats): void {
-    if (watches.some((watch) => watch.open !== undefined)) {
+    // Suspicion is enough: trouble that is learned while it is still being judged would soon look usual.
+    if (watches.some((watch) => watch.open !== undefined || watch.unusualSinceMs !== undefined)) {
       // The time of the bucket is taken out of the baseline with its spans, so the rate stays true.
       operation.firstMs = Math.min(operation.lastMs, operation.firstMs + this.#options.bucketMs);
       return;
