@@ -139,7 +139,11 @@ export class Forward implements Exchange {
       if (this.#request.headers.expect !== undefined) this.#response.writeContinue();
     } else if (head.status === 103) {
       const links = head.fields.filter((_, index) => index % 2 === 1 && /^link$/i.test(head.fields[index - 1]!));
-      if (links.length > 0) this.#response.writeEarlyHints({ link: links });
+      try {
+        if (links.length > 0) this.#response.writeEarlyHints({ link: links });
+      } catch {
+        // Node refuses links that are malformed: a hint is not worth the answer, and never the process.
+      }
     }
   }
 
@@ -177,6 +181,8 @@ export class Forward implements Exchange {
   }
 
   onEnd(trailers: readonly string[]): void {
+    // A slow client may have paused the connection; once the answer is whole nothing would resume it for the next request.
+    this.#connection?.socket.resume();
     if (this.#over) return;
     this.#over = true;
     const target = this.#target!;

@@ -55,6 +55,8 @@ export class ServiceListener implements ForwardContext {
       readBuffer: Buffer.allocUnsafeSlow(readBytes),
     });
     this.#server = createServer({ maxHeaderSize: limits.maxHeaderBytes, noDelay: true });
+    // All fields, bounded by their bytes: with a limit Node frames by the first ones and shows more of them to be passed on.
+    this.#server.maxHeadersCount = 0;
     this.#server.keepAliveTimeout = clientKeepAliveMs;
     this.#server.headersTimeout = 30_000;
     this.#server.requestTimeout = 300_000;

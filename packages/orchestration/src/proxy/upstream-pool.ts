@@ -129,8 +129,8 @@ export class UpstreamConnection implements ResponseSink {
       const rest = this.#parser.execute(chunk);
       if (this.#exchange !== undefined) this.#exchange.onPause();
       else if (rest.length > 0) this.abandon();
-    } catch (error) {
-      if ((error as Error).name !== 'InvalidResponse') throw error;
+    } catch {
+      // Whatever an instance sends, and whatever Node thinks of it, ends this exchange only.
       this.#fail('invalid');
     }
   }

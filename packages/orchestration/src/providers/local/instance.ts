@@ -314,6 +314,6 @@ function startFailure(
   if (code === 'EACCES' || code === 'ENOTDIR') {
     return { code: 'command-not-executable', message: `The program ${program} may not be run: ${code}.`, final: true };
   }
-  const message = error instanceof Error ? error.message : 'unknown reason';
-  return { code: 'not-started', message: `The process could not be started: ${message}` };
+  // The code only: Node's message may quote a variable's value, and that may be a secret.
+  return { code: 'not-started', message: `The process could not be started: ${code ?? 'unknown reason'}.` };
 }
