@@ -13,6 +13,7 @@ import { type ComplianceReport, makeReport } from './evidence/report.js';
 import { factsOf } from './evidence/report-facts.js';
 import { judgeHealth } from './health.js';
 import type { RecoveryPoint } from './points.js';
+import { checkRecovery } from './recovery/check-recovery.js';
 import type { RecoveryOutcome, RecoveryPlan } from './recovery/recovery-plan.js';
 import { type RunPlanInput, recoveryError, runPlan } from './recovery/run-plan.js';
 import { recoveryKitText } from './recovery-kit.js';
@@ -236,6 +237,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
    * @throws {MnopsError} `MNOPS_DR_RECOVERY_FAILED` with `details.result`, the phases and the cause.
    */
   async recover(plan: RecoveryPlan, options: RecoverOptions): Promise<RecoveryOutcome> {
+    checkRecovery(plan, options);
     const { outageStartedAt, lastWriteAt } = options;
     const outcome = await this.#run(plan, options, { kind: 'recovery', outageStartedAt, lastWriteAt, keep: false });
     this.#counts.recoveries += 1;
