@@ -16,7 +16,7 @@ const commands = {
   prove: { build: 'build:js', of: named, run: ['--import', 'tsx', `${tooling}/prove/main.ts`] },
   build: { build: 'build', of: () => [] },
   check: { run: ['--import', 'tsx', `${tooling}/check/main.ts`] },
-  docs: { run: ['--import', 'tsx', `${tooling}/docs/main.ts`] },
+  docs: { run: ['--conditions=@mnops/source', '--import', 'tsx', `${tooling}/docs/main.ts`] },
   parts: { run: ['--import', 'tsx', `${tooling}/parts/main.ts`] },
   test: { run: ['--import', 'tsx', `${tooling}/test/main.ts`] },
 };

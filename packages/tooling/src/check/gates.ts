@@ -17,7 +17,6 @@ export function allGates(packed: () => Promise<PackedPackages>): readonly Gate[]
   return [
     programGate('format and lint', 'node_modules/@biomejs/biome/bin/biome', ['ci', '--colors=off', '.']),
     { name: 'structure', run: structure },
-    { name: 'docs', run: docs },
     { name: 'changesets', run: async () => checkChangesets(repositoryRoot, publishedPackages) },
     programGate('unused code', 'node_modules/knip/bin/knip.js', ['--no-progress', '--no-config-hints']),
     programGate('unused code in production', 'node_modules/knip/bin/knip.js', [
@@ -29,6 +28,8 @@ export function allGates(packed: () => Promise<PackedPackages>): readonly Gate[]
     programGate('types of packages', tsc, ['-p', 'tsconfig.packages.json']),
     programGate('types of benches, tooling and examples', tsc, ['-p', 'tsconfig.programs.json']),
     { name: 'build', run: buildAll },
+    // The error tables import core, which is found in its build.
+    { name: 'docs', needs: 'build', run: docs },
     { name: 'size', needs: 'build', run: checkSizes },
     { name: 'loaded modules', needs: 'build', run: checkLoadedModules },
     ...publishedPackages.flatMap((id) => [
