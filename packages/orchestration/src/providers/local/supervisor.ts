@@ -13,6 +13,7 @@ import type {
 } from '@mnops/core/spi';
 import type { ServiceProxy } from '../../proxy/index.js';
 import { resolveReferences } from '../../spec/references.js';
+import { EnvironmentError } from './environment-error.js';
 import { type InstanceContext, LocalInstance } from './instance.js';
 import { pruneLogs, rotateLog } from './log-files.js';
 import { type PortAllocator, portAllocator } from './ports.js';
@@ -306,6 +307,10 @@ export class LocalSupervisor {
       environment[name] = value.startsWith('secret://')
         ? await this.#options.context.secret(value)
         : resolveReferences(value, (reference) => String(this.#address(reference.service)[reference.part]));
+    }
+    for (const [name, value] of Object.entries(environment)) {
+      // Node would refuse it too, but with an error that quotes the value.
+      if (value.includes('\0')) throw new EnvironmentError(name);
     }
     if (port !== undefined) environment['PORT'] = String(port);
     environment['HOST'] = '127.0.0.1';
