@@ -3,7 +3,7 @@ import { codeOf } from '@mnops/core';
 import type { ProcessIdentity } from '@mnops/core/files';
 import type { Clock, FailureReason, InstanceState, InstanceStatus, RevisionDescription } from '@mnops/core/spi';
 import type { ServiceProxy } from '../../proxy/index.js';
-import { EnvironmentError } from './environment-error.js';
+import type { EnvironmentError } from './environment-error.js';
 import { type LogChannel, lastLines, logFile, logFolder, prepareLogs } from './log-files.js';
 import type { PortAllocator } from './ports.js';
 import { type ProbeEvents, watchProbes } from './probe-loop.js';
@@ -306,11 +306,8 @@ function startFailure(
   { config }: RevisionDescription,
 ): { readonly code: string; readonly message: string; readonly final?: boolean } {
   const program = config.containers[0]?.command[0] ?? '';
-  if (error instanceof EnvironmentError) {
-    const message = `The value of the variable ${error.variable} holds a NUL byte.`;
-    return { code: 'environment-invalid', message, final: true };
-  }
   const code = codeOf(error);
+  if (code === 'environment-invalid') return { code, message: (error as EnvironmentError).message, final: true };
   if (code === 'ENOENT') {
     const folder = config.containers[0]?.workingDirectory;
     const where = folder === undefined ? '' : `, or the folder ${folder} is not there`;

@@ -1,5 +1,5 @@
-import { closeSync, copyFileSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { fstatSync, ftruncateSync, readSync, renameSync, writeSync } from 'node:fs';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storageError } from '@mnops/core';
 import { ensureFolder, writeFileAtomic } from '@mnops/core/files';
@@ -47,7 +47,7 @@ export async function logParts(folder: string, channel: LogChannel): Promise<rea
   const rotated: LogPart[] = [];
   let end = 0;
   for (const name of await readdir(folder).catch(() => [])) {
-    const start = new RegExp(`^${channel}\\.(\\d{16})\\.log$`).exec(name)?.[1];
+    const [, start, next] = new RegExp(`^${channel}\\.(\\d{16})(?:-(\\d{16}))?\\.log$`).exec(name) ?? [];
     if (start === undefined) continue;
     const file = join(folder, name);
     rotated.push({ file, start: Number(start) });
@@ -55,7 +55,7 @@ export async function logParts(folder: string, channel: LogChannel): Promise<rea
       (found) => found.size,
       () => 0,
     );
-    end = Math.max(end, Number(start) + size);
+    end = Math.max(end, Number(start) + size, Number(next ?? 0));
   }
   rotated.sort((left, right) => left.start - right.start);
   return [...rotated, { file: logFile(folder, channel), start: end }];
@@ -63,45 +63,118 @@ export async function logParts(folder: string, channel: LogChannel): Promise<rea
 
 /**
  * Copies an output away and empties it when it is over `maxBytes`; keeps the newest `keep` copies. The process keeps writing
- * into the same file: it appends, so it goes on at the beginning. Between the last read and the emptying there is no other
- * step, but a line that is written in exactly that moment is lost.
+ * into the same file: it appends, so it goes on at the beginning. A line that is written in exactly the moment of the
+ * emptying is lost; and of a process that writes faster than can be copied, what is ahead of the copy is cut.
+ *
+ * @param signal - Gives the copy up; the output stays as it is.
+ * @returns How many bytes were cut. Positions count them, so a reader sees a gap and not other bytes in their place.
  */
-export async function rotateLog(folder: string, channel: LogChannel, maxBytes: number, keep: number): Promise<void> {
+export async function rotateLog(
+  folder: string,
+  channel: LogChannel,
+  maxBytes: number,
+  keep: number,
+  signal?: AbortSignal,
+): Promise<number> {
   const file = logFile(folder, channel);
   const size = await stat(file).then(
     (found) => found.size,
     () => 0,
   );
-  if (size <= maxBytes) return;
+  if (size <= maxBytes) return 0;
   const parts = await logParts(folder, channel);
   const start = parts.at(-1)?.start ?? 0;
-  const copy = join(folder, `${channel}.${String(start).padStart(16, '0')}.log`);
+  // Not yet under the name of a part: a reader would take the end of a half copy for the start of the output.
+  const copy = join(folder, `${channel}.copying`);
+  let cut: number | undefined;
   try {
-    copyFileSync(file, copy);
-    appendRest(file, copy);
+    cut = await moveAway(file, copy, (end, lost) => rotatedFile(folder, channel, start, start + end, lost), signal);
   } catch (error) {
     throw storageError('rotate', file, error);
+  } finally {
+    if (cut === undefined) await rm(copy, { force: true });
   }
+  if (cut === undefined) return 0;
   for (const { file: old } of parts.slice(0, -1).slice(0, Math.max(0, parts.length - keep)))
     await rm(old, { force: true });
+  return cut;
 }
 
-function appendRest(file: string, copy: string): void {
-  const from = openSync(file, 'r+');
-  const to = openSync(copy, 'a');
+/** The name holds the first position, and where bytes were cut after the part also the position of the next one. */
+function rotatedFile(folder: string, channel: LogChannel, start: number, end: number, cut: number): string {
+  const digits = (position: number): string => String(position).padStart(16, '0');
+  return join(folder, `${channel}.${digits(start)}${cut === 0 ? '' : `-${digits(end + cut)}`}.log`);
+}
+
+const chunkBytes = 262_144;
+const catchUpPasses = 3;
+const catchUpBytes = 16 * 1_048_576;
+
+/** Bytes that were cut, or `undefined` when the signal came first. */
+async function moveAway(
+  file: string,
+  copy: string,
+  nameOf: (end: number, cut: number) => string,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  const from = await open(file, 'r+');
   try {
-    let position = fstatSync(to).size;
-    const buffer = Buffer.alloc(65_536);
-    for (let read = readSync(from, buffer, 0, buffer.length, position); read > 0; ) {
-      writeSync(to, buffer, 0, read);
-      position += read;
-      read = readSync(from, buffer, 0, buffer.length, position);
+    const to = await open(copy, 'w', 0o600);
+    try {
+      let position = await copyRange(from, to, 0, (await from.stat()).size, signal);
+      // A process may write as fast as this reads: without a bound the copy would never catch up.
+      const limit = position + catchUpBytes;
+      for (let pass = 0; pass < catchUpPasses; pass += 1) {
+        const { size } = await from.stat();
+        if (size <= position) break;
+        position = await copyRange(from, to, position, Math.min(size, limit), signal);
+      }
+      if (signal?.aborted === true) return undefined;
+      return finish(from.fd, to.fd, position, (end, cut) => renameSync(copy, nameOf(end, cut)));
+    } finally {
+      await to.close();
     }
-    ftruncateSync(from, 0);
   } finally {
-    closeSync(from);
-    closeSync(to);
+    await from.close();
   }
+}
+
+/** Copies in chunks, so that everything else goes on in between. Returns how far it came. */
+async function copyRange(
+  from: FileHandle,
+  to: FileHandle,
+  start: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const buffer = Buffer.allocUnsafe(chunkBytes);
+  let position = start;
+  while (position < end && signal?.aborted !== true) {
+    const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, end - position), position);
+    if (bytesRead === 0) break;
+    let written = 0;
+    while (written < bytesRead) {
+      written += (await to.write(buffer, written, bytesRead - written, position + written)).bytesWritten;
+    }
+    position += bytesRead;
+  }
+  return position;
+}
+
+/**
+ * One last chunk, the name and the emptying. Without a pause in between, so that a process that writes now and then loses
+ * nothing and a reader sees all of it or none.
+ */
+function finish(from: number, to: number, copied: number, rename: (end: number, cut: number) => void): number {
+  const buffer = Buffer.allocUnsafe(chunkBytes);
+  const read = readSync(from, buffer, 0, buffer.length, copied);
+  let written = 0;
+  while (written < read) written += writeSync(to, buffer, written, read - written, copied + written);
+  const end = copied + read;
+  const cut = Math.max(0, fstatSync(from).size - end);
+  rename(end, cut);
+  ftruncateSync(from, 0);
+  return cut;
 }
 
 const tailBytes = 16_384;

@@ -65,7 +65,7 @@ async function readSome(
 ): Promise<{ readonly frames: readonly LogFrame[]; readonly end: number } | undefined> {
   const parts = await logParts(folder, channel);
   // What was rotated away before it was read is gone: go on with the oldest that is kept.
-  const from = Math.max(position, parts[0]?.start ?? 0);
+  let from = Math.max(position, parts[0]?.start ?? 0);
   for (const [index, part] of parts.entries()) {
     const next = parts[index + 1];
     if (next !== undefined && from >= next.start) continue;
@@ -74,6 +74,11 @@ async function readSome(
     try {
       const bytes = Buffer.alloc(readBytes);
       const { bytesRead } = await handle.read(bytes, 0, readBytes, from - part.start);
+      if (bytesRead === 0 && next !== undefined) {
+        // What followed was cut when the part was rotated.
+        from = next.start;
+        continue;
+      }
       const found = framesIn(bytes.subarray(0, bytesRead), channel, next !== undefined);
       return found.used === 0 ? undefined : { frames: found.frames, end: from + found.used };
     } finally {

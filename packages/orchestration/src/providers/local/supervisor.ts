@@ -13,7 +13,7 @@ import type {
 } from '@mnops/core/spi';
 import type { ServiceProxy } from '../../proxy/index.js';
 import { resolveReferences } from '../../spec/references.js';
-import { EnvironmentError } from './environment-error.js';
+import { environmentError } from './environment-error.js';
 import { type InstanceContext, LocalInstance } from './instance.js';
 import { pruneLogs, rotateLog } from './log-files.js';
 import { type PortAllocator, portAllocator } from './ports.js';
@@ -63,6 +63,7 @@ export class LocalSupervisor {
   readonly #services: Map<string, Map<string, RevisionGroup>> = new Map();
   readonly #ports: PortAllocator;
   readonly #closing = new AbortController();
+  #rotating: Promise<void> = Promise.resolve();
   #isClosing = false;
   readonly #reaper: Reaper;
   readonly #marker: string;
@@ -112,7 +113,7 @@ export class LocalSupervisor {
     }
     for (const groups of this.#services.values()) for (const group of groups.values()) await this.#reconcile(group);
     void this.#releaseHolds();
-    void this.#rotateLogs();
+    this.#rotating = this.#rotateLogs();
     return adopted;
   }
 
@@ -205,6 +206,8 @@ export class LocalSupervisor {
       }),
     );
     this.#closing.abort();
+    // The folder may be removed next: no copy may be under way in it.
+    await this.#rotating;
     this.#reaper.close();
     await this.#options.state.set('reaper', undefined, false).catch(() => undefined);
   }
@@ -310,7 +313,7 @@ export class LocalSupervisor {
     }
     for (const [name, value] of Object.entries(environment)) {
       // Node would refuse it too, but with an error that quotes the value.
-      if (value.includes('\0')) throw new EnvironmentError(name);
+      if (value.includes('\0')) throw environmentError(name);
     }
     if (port !== undefined) environment['PORT'] = String(port);
     environment['HOST'] = '127.0.0.1';
@@ -354,6 +357,7 @@ export class LocalSupervisor {
   async #rotateLogs(): Promise<void> {
     const { clock, maxLogBytes, keptLogs, context } = this.#options;
     const reason = 'Instance output cannot be rotated.';
+    const tooFast = 'Instances write output faster than it can be kept: some was cut.';
     for (;;) {
       try {
         await unheldSleep(clock, rotateEveryMs, this.#closing.signal);
@@ -361,15 +365,18 @@ export class LocalSupervisor {
         return;
       }
       try {
+        let cut = 0;
         for (const groups of this.#services.values()) {
           for (const { instances } of groups.values()) {
             for (const { folder } of instances) {
-              await rotateLog(folder, 'stdout', maxLogBytes, keptLogs);
-              await rotateLog(folder, 'stderr', maxLogBytes, keptLogs);
+              cut += await rotateLog(folder, 'stdout', maxLogBytes, keptLogs, this.#closing.signal);
+              cut += await rotateLog(folder, 'stderr', maxLogBytes, keptLogs, this.#closing.signal);
             }
           }
         }
         context.recovered(reason);
+        if (cut > 0) context.degraded(tooFast);
+        else context.recovered(tooFast);
       } catch (error) {
         if (!MnopsError.is(error)) throw error;
         context.degraded(reason);
