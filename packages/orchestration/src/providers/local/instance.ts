@@ -129,7 +129,7 @@ export class LocalInstance {
     );
     const killed = await Promise.race([handle.ended.then(() => false), late]);
     grace.abort();
-    // The group too: a process that ended in time may have left children behind.
+    // Children that a process left behind when it ended in time are killed before `ended` resolves.
     if (killed) await handle.signal('SIGKILL');
     await handle.ended;
   }
@@ -192,7 +192,8 @@ export class LocalInstance {
     readonly identity: ProcessIdentity;
     readonly port: number | undefined;
   }): Promise<ProcessHandle | undefined> {
-    const handle = await adoptProcess(found.identity, this.#context.clock, this.#context.signal);
+    const marker = `MNOPS_INSTANCE=${this.id}`;
+    const handle = await adoptProcess(found.identity, marker, this.#context.clock, this.#context.signal);
     if (handle === undefined) return undefined;
     this.port = found.port;
     this.identity = found.identity;

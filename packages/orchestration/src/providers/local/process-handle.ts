@@ -13,6 +13,7 @@ export interface ProcessEnd {
 /** A running process with its group. */
 export interface ProcessHandle {
   readonly identity: ProcessIdentity;
+  /** Resolves when the process has ended and what was left of its group has been killed. */
   readonly ended: Promise<ProcessEnd>;
   /** Sends a signal to the process and its group, if it is still the same process. */
   signal(name: 'SIGTERM' | 'SIGKILL'): Promise<void>;
@@ -43,7 +44,12 @@ export async function spawnProcess(options: SpawnOptions): Promise<ProcessHandle
       stdio: ['ignore', stdout, stderr],
     });
     const ended = new Promise<ProcessEnd>((resolve) => {
-      child.on('exit', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }));
+      child.on('exit', (code, signal) => {
+        // At once, before anything else runs: the number of the group stays taken while it has a member, and has had no time
+        // to be given to another process when it has none.
+        if (child.pid !== undefined) killGroup(child.pid);
+        resolve({ code: code ?? undefined, signal: signal ?? undefined });
+      });
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
@@ -61,15 +67,21 @@ export async function spawnProcess(options: SpawnOptions): Promise<ProcessHandle
 
 const watchMs = 200;
 
-/** Takes over a process that another supervisor started, or `undefined` when it is gone. */
+/**
+ * Takes over a process that another supervisor started, or `undefined` when it is gone.
+ *
+ * @param marker - `NAME=value` in the environment of the process, by which what is left of its group is known.
+ */
 export async function adoptProcess(
   identity: ProcessIdentity,
+  marker: string,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<ProcessHandle | undefined> {
   if (!(await isRunning(identity))) return undefined;
   const watch = async (): Promise<ProcessEnd> => {
     while (await isRunning(identity)) await unheldSleep(clock, watchMs, signal);
+    await killLeftGroup(identity.pid, marker);
     return {};
   };
   const ended = new Promise<ProcessEnd>((resolve) => {
@@ -94,14 +106,48 @@ async function signalGroup(identity: ProcessIdentity, name: 'SIGTERM' | 'SIGKILL
   }
 }
 
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch {
+    // Nobody is left in it.
+  }
+}
+
+/**
+ * Kills what is left of a group whose leader ended a while ago. Its number may be another's by now, so on Linux only members
+ * that carry the marker are killed.
+ */
+async function killLeftGroup(group: number, marker: string): Promise<void> {
+  if (process.platform !== 'linux') {
+    killGroup(group);
+    return;
+  }
+  // Again until nobody is found: a member may have forked while the others were looked at.
+  for (let pass = 0; pass < 5; pass += 1) {
+    if ((await killMarked(marker, (pid) => isInGroup(pid, group))) === 0) return;
+  }
+}
+
+async function isInGroup(pid: number, group: number): Promise<boolean> {
+  const line = await readFile(`/proc/${pid}/stat`, 'latin1');
+  // Behind the name, which may hold anything, come the state, the parent and the group.
+  return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[2]) === group;
+}
+
 /** Kills every process that carries a marker in its environment and is not in `known`; Linux only. */
 export async function killStrays(marker: string, known: ReadonlySet<number>): Promise<number> {
   if (process.platform !== 'linux') return 0;
+  return killMarked(marker, async (pid) => !known.has(pid));
+}
+
+async function killMarked(marker: string, isMeant: (pid: number) => Promise<boolean>): Promise<number> {
   let killed = 0;
   for (const name of await readdir('/proc')) {
     const pid = Number(name);
-    if (!Number.isInteger(pid) || pid === process.pid || known.has(pid)) continue;
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
     try {
+      if (!(await isMeant(pid))) continue;
       const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
       if (!environment.split('\0').includes(marker)) continue;
       process.kill(pid, 'SIGKILL');
