@@ -54,6 +54,15 @@ describe('the rotation of an output', () => {
     expect(longestMs).toBeLessThan(1_000);
   });
 
+  it('loses nothing of a large output that is not being written', async () => {
+    const size = 80 * 1_048_576;
+    await writeFile(logFile(folder, 'stdout'), Buffer.alloc(size, 'x'));
+    expect(await rotateLog(folder, 'stdout', 1_048_576, 5)).toBe(0);
+    const parts = await logParts(folder, 'stdout');
+    expect(parts.map(({ start }) => start)).toEqual([0, size]);
+    expect(await Promise.all(parts.map(async (part) => (await stat(part.file)).size))).toEqual([size, 0]);
+  });
+
   it('is given up without a trace when the supervisor closes', async () => {
     await writeFile(logFile(folder, 'stdout'), 'one\ntwo\n');
     expect(await rotateLog(folder, 'stdout', 4, 5, AbortSignal.abort())).toBe(0);

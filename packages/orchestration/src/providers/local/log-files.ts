@@ -107,6 +107,8 @@ function rotatedFile(folder: string, channel: LogChannel, start: number, end: nu
 }
 
 const chunkBytes = 262_144;
+/** A file up to this size is freed in a few milliseconds. */
+const quickBytes = 64 * 1_048_576;
 const catchUpPasses = 3;
 const catchUpBytes = 16 * 1_048_576;
 
@@ -130,7 +132,9 @@ async function moveAway(
         position = await copyRange(from, to, position, Math.min(size, limit), signal);
       }
       if (signal?.aborted === true) return undefined;
-      return finish(from.fd, to.fd, position, (end, cut) => renameSync(copy, nameOf(end, cut)));
+      const rename = (end: number, cut: number): void => renameSync(copy, nameOf(end, cut));
+      if ((await from.stat()).size <= quickBytes) return finish(from.fd, to.fd, position, rename);
+      return await finishLarge(file, from, position, rename);
     } finally {
       await to.close();
     }
@@ -175,6 +179,31 @@ function finish(from: number, to: number, copied: number, rename: (end: number, 
   rename(end, cut);
   ftruncateSync(from, 0);
   return cut;
+}
+
+const emptying = new Set<string>();
+
+/** Whether a large output is being emptied: its positions hold again only afterwards. */
+export function isEmptying(folder: string, channel: LogChannel): boolean {
+  return emptying.has(logFile(folder, channel));
+}
+
+/** As `finish`, for a file so large that the system needs long to free it: in the background, with readers held off. */
+async function finishLarge(
+  file: string,
+  from: FileHandle,
+  end: number,
+  rename: (end: number, cut: number) => void,
+): Promise<number> {
+  emptying.add(file);
+  try {
+    const cut = Math.max(0, (await from.stat()).size - end);
+    rename(end, cut);
+    await from.truncate(0);
+    return cut;
+  } finally {
+    emptying.delete(file);
+  }
 }
 
 const tailBytes = 16_384;

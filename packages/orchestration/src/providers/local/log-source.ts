@@ -1,7 +1,7 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, JsonValue, LogBatch, LogFrame, LogSource, ServiceIdentity } from '@mnops/core/spi';
-import { type LogChannel, logParts, readIdentity } from './log-files.js';
+import { isEmptying, type LogChannel, logParts, readIdentity } from './log-files.js';
 
 const pollMs = 200;
 const readBytes = 256 * 1024;
@@ -63,6 +63,7 @@ async function readSome(
   { folder, channel }: Stream,
   position: number,
 ): Promise<{ readonly frames: readonly LogFrame[]; readonly end: number } | undefined> {
+  if (isEmptying(folder, channel)) return undefined;
   const parts = await logParts(folder, channel);
   // What was rotated away before it was read is gone: go on with the oldest that is kept.
   let from = Math.max(position, parts[0]?.start ?? 0);
@@ -74,6 +75,8 @@ async function readSome(
     try {
       const bytes = Buffer.alloc(readBytes);
       const { bytesRead } = await handle.read(bytes, 0, readBytes, from - part.start);
+      // Asked again after the read: the emptying may have begun in between.
+      if (isEmptying(folder, channel)) return undefined;
       if (bytesRead === 0 && next !== undefined) {
         // What followed was cut when the part was rotated.
         from = next.start;
