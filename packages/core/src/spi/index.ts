@@ -90,11 +90,13 @@ export type {
 export type { ResolvedSecret, SecretResolver } from './secret-resolver.js';
 export type {
   AppliedRotationContext,
+  IssuedSecret,
   RotationContext,
   Rotator,
   SecretAnnotation,
   SecretCapabilities,
   SecretChange,
+  SecretDeleteOptions,
   SecretProvider,
   SecretPutOptions,
   SecretRecord,
@@ -105,4 +107,5 @@ export type {
   SecretVersionRecord,
   SecretVersionState,
   StoredSecret,
+  StoredSecrets,
 } from './secrets.js';

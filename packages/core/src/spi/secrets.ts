@@ -115,6 +115,16 @@ export interface SecretPutOptions {
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What a delete takes away, and for how long it can be undone. */
+export interface SecretDeleteOptions {
+  /** Absent: the whole secret. */
+  readonly versions?: readonly string[] | undefined;
+  /** Makes it final. */
+  readonly permanent?: boolean | undefined;
+  /** Days in which it can be restored, where the back end lets the caller choose. */
+  readonly recoveryDays?: number | undefined;
+}
+
 /** What of a secret is changed beside its values; a `null` removes. */
 export interface SecretAnnotation {
   /** Expiry of the current version, epoch milliseconds. */
@@ -137,19 +147,56 @@ export interface SecretCapabilities {
   /** Versions kept per secret; older ones without a stage are destroyed. Absent: no limit. */
   readonly maxVersions?: number | undefined;
   readonly stages: Support;
-  readonly compareAndSet: 'version' | 'none';
+  /** Whether `current` and `previous` move in one step, so that no reader sees one without the other. */
+  readonly atomicPromote: Support;
+  /** `version`: one conditional write. `metadata`: the value is stored first and becomes current by a conditional move. */
+  readonly compareAndSet: 'version' | 'metadata' | 'none';
+  /** Whether a put that is repeated with the same token stores nothing and answers the first one's version. */
+  readonly repeatableWrites: Support;
   readonly binary: Support;
+  /** Whether a JSON object of texts is stored field by field, as the back end's own tools show it. */
+  readonly keyValueMap: Support;
   readonly emptyValue: boolean;
   readonly maxValueBytes: number;
-  readonly softDelete: 'version' | 'none';
+  readonly softDelete: 'version' | 'secret' | 'none';
+  /** What the back end itself does at an expiry; the host refuses expired values in any case. */
+  readonly serverExpiry: 'deletes' | 'advisory' | 'none';
+  /** Whether tags of the user, expiry and content type can be kept with a value. */
+  readonly tags: Support;
   /** Whether facts of the host can be kept beside the secret. */
   readonly annotations: boolean;
+  /** Paths that one `getMany` may name; 0: it has none. */
+  readonly batchGet: number;
   readonly watch: Support;
+  /** Whether it issues credentials that live for some time: `issue`, `renew` and `revoke`. */
+  readonly leases: boolean;
   /** Whether values outlive the process. */
   readonly durable: boolean;
-  readonly readAfterWrite: 'strong' | 'eventual';
+  /** `by-version`: a read that names the version sees the write at once, one by stage may not. */
+  readonly readAfterWrite: 'strong' | 'by-version' | 'eventual';
+  /** Whether the back end keeps an audit log of its own. */
+  readonly serverAudit: boolean;
   /** Milliseconds after which every reader sees a write; a rotation waits so long before it promotes. */
   readonly propagationMs: number;
+}
+
+/** Answer of one batch: each path is in one of the three. */
+export interface StoredSecrets {
+  readonly found: ReadonlyMap<string, StoredSecret>;
+  readonly absent: readonly string[];
+  /** Errors as `get` would have given them. */
+  readonly failed: ReadonlyMap<string, Error>;
+}
+
+/** A credential that the back end made for this caller and takes back when its time is up. */
+export interface IssuedSecret {
+  readonly value: Uint8Array;
+  /** Names the lease in `renew` and `revoke`. It is no secret, but whoever may revoke needs it only. */
+  readonly leaseId: string;
+  /** How long it lives from now on, milliseconds. */
+  readonly ttlMs: number;
+  readonly renewable: boolean;
+  readonly contentType?: string | undefined;
 }
 
 /**
@@ -165,6 +212,8 @@ export interface SecretProvider extends Spi<'secret-provider'> {
   readonly recoverable?: Recoverable | undefined;
   /** The version asked for, or `undefined` when the secret, the version or the stage does not exist. */
   get(path: string, at: SecretSelector, call: Call): Promise<StoredSecret | undefined>;
+  /** Several current values in one call, at most `capabilities.batchGet` paths. A path that fails does not fail the others. */
+  getMany?(paths: readonly string[], call: Call): Promise<StoredSecrets>;
   /** Stores a new version. */
   put(path: string, value: Uint8Array, options: SecretPutOptions, call: Call): Promise<SecretVersionRecord>;
   /** Facts, also of a deleted secret; `undefined` when absent. */
@@ -182,16 +231,18 @@ export interface SecretProvider extends Spi<'secret-provider'> {
     move: { readonly from: string | null; readonly to: string | null },
     call: Call,
   ): Promise<void>;
-  /** Deletes the secret, or the versions given; `permanent` makes it final. Absent is success. */
-  delete(
-    path: string,
-    options: { readonly versions?: readonly string[] | undefined; readonly permanent?: boolean | undefined },
-    call: Call,
-  ): Promise<void>;
+  /** Deletes the secret, or the versions given. Absent is success. */
+  delete(path: string, options: SecretDeleteOptions, call: Call): Promise<void>;
   /** Undoes a delete that was not permanent. */
   restore?(path: string, options: { readonly versions?: readonly string[] | undefined }, call: Call): Promise<void>;
   /** Changes below `prefix` from now on, of this and of other processes, until the call's signal aborts. */
   watch?(prefix: string, call: Call): AsyncIterable<SecretChange>;
+  /** A credential of its own for this caller. `ttlMs` is a wish: the answer says what was granted. */
+  issue?(path: string, ttlMs: number | undefined, call: Call): Promise<IssuedSecret>;
+  /** Prolongs a lease; the answer says by how much. `MNOPS_CORE_NOT_FOUND` when it has ended or cannot be renewed. */
+  renew?(leaseId: string, ttlMs: number | undefined, call: Call): Promise<{ readonly ttlMs: number }>;
+  /** Ends a lease at once. An ended one is success. */
+  revoke?(leaseId: string, call: Call): Promise<void>;
   /** What was found damaged in the provider's own files since it was opened. */
   damage?(): readonly StorageDamage[];
 }
