@@ -71,6 +71,20 @@ describe('anomaly detection', () => {
     expect(baseline?.durationMs.p95).toBeLessThan(40);
   });
 
+  it('goes on learning when a suspicion lasts and never becomes an anomaly', () => {
+    // Every second second is slow: the stretch is unusual, and too few of its buckets agree.
+    const faults = Array.from({ length: 90 }, (_, second) => second)
+      .filter((second) => second % 2 === 0)
+      .map((second) => ({ fromMs: 25_000 + second * 1_000, toMs: 26_000 + second * 1_000, share: 1, addMs: 200 }));
+    const slowest = (adoptAfterMs: number): number | undefined => {
+      const { table, tracker, opened } = simulate({ ...steady, seed: 5, faults, options: { adoptAfterMs } });
+      expect(opened.map(({ anomaly }) => anomaly.signal)).toEqual([]);
+      return table.baselines({}, (operation) => tracker.isOpen(operation))[0]?.durationMs.p95;
+    };
+    expect(slowest(600_000)).toBeLessThan(40);
+    expect(slowest(20_000)).toBeGreaterThan(150);
+  });
+
   it('stays silent during the cooldown and says so again after it', () => {
     const faults = [40_000, 70_000].map((fromMs) => ({ fromMs, toMs: fromMs + 10_000, share: 1, addMs: 200 }));
     const openings = (cooldownMs: number): number =>

@@ -58,7 +58,7 @@ export class AnomalyTracker {
     const watches = this.#watchesOf(operation);
     operation.window.push({ index, stats });
     const settled = operation.window.length > this.#length ? operation.window.shift() : undefined;
-    if (settled !== undefined) this.#settle(operation, watches, settled.stats);
+    if (settled !== undefined) this.#settle(operation, watches, settled.stats, index * this.#options.bucketMs);
     if (!operation.judged || operation.baseline.count < this.#options.minSamples) return;
     const stretch = pooled(operation.window.map((bucket) => bucket.stats));
     for (const watch of watches) {
@@ -111,9 +111,12 @@ export class AnomalyTracker {
   }
 
   /** A bucket left the window: it becomes part of what is usual, unless it belongs to an anomaly. */
-  #settle(operation: Operation, watches: readonly Watch[], stats: OperationStats): void {
-    // Suspicion is enough: trouble that is learned while it is still being judged would soon look usual.
-    if (watches.some((watch) => watch.open !== undefined || watch.unusualSinceMs !== undefined)) {
+  #settle(operation: Operation, watches: readonly Watch[], stats: OperationStats, nowMs: number): void {
+    // Suspicion is enough: trouble that is learned while it is still being judged would soon look usual. But a suspicion
+    // that never comes to an anomaly is how things are, and must not end the learning for good.
+    const suspected = (sinceMs: number | undefined): boolean =>
+      sinceMs !== undefined && nowMs - sinceMs < this.#options.adoptAfterMs;
+    if (watches.some((watch) => watch.open !== undefined || suspected(watch.unusualSinceMs))) {
       // The time of the bucket is taken out of the baseline with its spans, so the rate stays true.
       operation.firstMs = Math.min(operation.lastMs, operation.firstMs + this.#options.bucketMs);
       return;
