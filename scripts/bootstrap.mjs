@@ -121,7 +121,7 @@ async function run(program, args, output = 'inherit') {
     const now = performance.now();
     if (now - (sentAt.get(signal) ?? Number.NEGATIVE_INFINITY) < 500) return;
     sentAt.set(signal, now);
-    child.kill(signal);
+    endGroup(child, signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
@@ -139,6 +139,16 @@ async function run(program, args, output = 'inherit') {
   } finally {
     clearInterval(watch);
     for (const signal of signals) process.removeListener(signal, forward);
+  }
+}
+
+/** Sends a signal to a program and to whatever it started in its group, such as the suite that it runs. */
+function endGroup(child, signal) {
+  try {
+    if (process.platform === 'win32') child.kill(signal);
+    else process.kill(-child.pid, signal);
+  } catch {
+    // It has ended already.
   }
 }
 

@@ -31,11 +31,19 @@ function end(): Promise<void> {
   return ending;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+for (const [signal, number] of [
+  ['SIGHUP', 1],
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
   process.on(signal, () => {
     terminal.write('\nEnding the shop …\n');
-    void end().finally(() => process.exit(128 + (signal === 'SIGINT' ? 2 : 15)));
+    void end().finally(() => process.exit(128 + number));
   });
+}
+// Whoever read along has gone (`| head`, a closed window): the services are ended all the same.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', () => void end().finally(() => process.exit(1)));
 }
 
 const folder = shopFolder(resolve(values.folder));
