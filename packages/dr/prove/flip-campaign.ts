@@ -35,7 +35,14 @@ async function smallRepository(base: string): Promise<Map<string, Buffer>> {
   for (const [path, bytes] of Object.entries(contents)) writeFileSync(join(base, path), bytes);
   const folder = join(base, 'repository');
   const repository = await Repository.create({ folder, passphrase, scryptCost });
-  const input = { repository, sources: [files(tree)], tags: [], allowPartial: false, clock: systemClock() };
+  const input = {
+    repository,
+    sources: [files(tree)],
+    tags: [],
+    ownFolders: [],
+    allowPartial: false,
+    clock: systemClock(),
+  };
   for (let run = 0; run < 2; run++) await runBackup({ ...input, call: testCall(), onProgress: () => undefined });
   repository.close();
   const found = new Map<string, Buffer>();

@@ -68,6 +68,8 @@ export interface ResolvedConfig {
   readonly sources: ReadonlyMap<string, Recoverable>;
   readonly folder: string | undefined;
   readonly repositoryFolder: string;
+  /** Folders of this manager that no backup takes in: the repository and what drills restore. */
+  readonly ownFolders: readonly string[];
   readonly compression: boolean;
   readonly objective: RecoveryObjective;
   readonly schedule: RecoverySchedule;
@@ -125,6 +127,7 @@ export function resolveConfig(config: DisasterRecoveryConfig): ResolvedConfig {
     sources: byId(sources),
     folder: folder === undefined ? undefined : resolve(folder),
     repositoryFolder,
+    ownFolders: [repositoryFolder, ...(folder === undefined ? [] : [resolve(folder, 'drills')])],
     compression: repository.compression !== 'off',
     objective: objectiveOf({ tier, rtoMs, rpoMs }),
     schedule,

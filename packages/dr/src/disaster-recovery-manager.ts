@@ -5,6 +5,7 @@ import { ensureFolder } from '@mnops/core/files';
 import type { StopOptions } from '@mnops/core/lifecycle';
 import { type RunningSchedule, startSchedule } from '@mnops/core/schedule';
 import type { CallOptions, HealthReport, HostStatus } from '@mnops/core/spi';
+import { checkCall } from './call-options.js';
 import { runCheck } from './check/run-check.js';
 import { type DisasterRecoveryConfig, resolveConfig } from './config.js';
 import { Engine } from './engine.js';
@@ -13,7 +14,6 @@ import { type ComplianceReport, makeReport } from './evidence/report.js';
 import { factsOf } from './evidence/report-facts.js';
 import { judgeHealth } from './health.js';
 import type { RecoveryPoint } from './points.js';
-import { checkRecovery } from './recovery/check-recovery.js';
 import type { RecoveryOutcome, RecoveryPlan } from './recovery/recovery-plan.js';
 import { type RunPlanInput, recoveryError, runPlan } from './recovery/run-plan.js';
 import { recoveryKitText } from './recovery-kit.js';
@@ -139,6 +139,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
    * `allowPartial` is not set: then there is no new point. `MNOPS_DR_REPOSITORY_LOCKED`, `MNOPS_CORE_STORAGE_FAILED`.
    */
   async backup(options: BackupOptions = {}): Promise<BackupResult> {
+    checkCall('backup', options);
     const { events, config } = this.#engine;
     const sources = this.#engine.sources(options.sources);
     const ids = sources.map(({ id }) => id);
@@ -172,6 +173,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
 
   /** Recovery points, newest first. Damaged ones are events `storage:damaged`. */
   async *recoveryPoints(query: PointQuery = {}): AsyncGenerator<RecoveryPoint, void> {
+    checkCall('recoveryPoints', query);
     const { source, from, to } = query;
     const repository = (await this.#engine.opened()).again();
     for (const point of this.#engine.points(repository).reverse()) {
@@ -188,6 +190,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
    * `MNOPS_DR_POINT_NOT_FOUND`, `MNOPS_DR_SOURCE_NOT_FOUND`, `MNOPS_DR_TARGET_NOT_EMPTY`, `MNOPS_CORE_UNSUPPORTED`.
    */
   async restore(options: RestoreOptions): Promise<RestoreResult> {
+    checkCall('restore', options);
     const { point: selector = 'latest', sources, target, verify = true, allowPartial = false } = options;
     return await this.#engine.operation('mnops:dr:restore', {}, options, async (call, context) => {
       try {
@@ -208,6 +211,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
 
   /** Looks for damage and names what it costs. Damaged packs are not counted on by the next backup, which heals them. */
   async validate(options: ValidateOptions = {}): Promise<ValidationResult> {
+    checkCall('validate', options);
     const { depth = 'structure' } = options;
     const { clock, events } = this.#engine;
     return await this.#engine.operation('mnops:dr:validate', {}, options, async (call, context) => {
@@ -237,7 +241,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
    * @throws {MnopsError} `MNOPS_DR_RECOVERY_FAILED` with `details.result`, the phases and the cause.
    */
   async recover(plan: RecoveryPlan, options: RecoverOptions): Promise<RecoveryOutcome> {
-    checkRecovery(plan, options);
+    checkCall('recover', { plan, options });
     const { outageStartedAt, lastWriteAt } = options;
     const outcome = await this.#run(plan, options, { kind: 'recovery', outageStartedAt, lastWriteAt, keep: false });
     this.#counts.recoveries += 1;
@@ -251,6 +255,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
    * @throws {MnopsError} `MNOPS_DR_RECOVERY_FAILED` with `details.result`.
    */
   async drill(plan: RecoveryPlan, options: DrillOptions = {}): Promise<RecoveryOutcome> {
+    checkCall('drill', { plan, options });
     const { lastWriteAt, keep = false } = options;
     const outageStartedAt = new Date(this.#engine.clock.now());
     const outcome = await this.#run(plan, options, { kind: 'drill', outageStartedAt, lastWriteAt, keep });
@@ -310,6 +315,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
 
   /** Evidence of a period for the controls of a framework, with the gaps. It never says that something is compliant. */
   async complianceReport(options: ReportOptions): Promise<ComplianceReport> {
+    checkCall('complianceReport', options);
     const { from, to, format = 'markdown', folder } = options;
     const { config, clock } = this.#engine;
     const repository = await this.#engine.opened();

@@ -11,6 +11,7 @@ import { notifyAll } from './notify.js';
 import { type PointSelector, pointOf, type RecoveryPoint, type SelectedPoint, selectPoint } from './points.js';
 import type { RepositoryFinding } from './repository/finding.js';
 import type { Repository } from './repository/repository.js';
+import { assertApart } from './restore/assert-apart.js';
 import { assertRestorable, type RestoreDestination, runRestore } from './restore/run-restore.js';
 import { openOrCreate } from './session.js';
 import type { BackupOptions, BackupResult, DisasterRecoveryEvents, RestoreResult } from './types.js';
@@ -140,6 +141,7 @@ export class Engine {
         repository,
         sources,
         tags: options.tags ?? [],
+        ownFolders: this.config.ownFolders,
         allowPartial: options.allowPartial ?? false,
         clock: this.clock,
         call,
@@ -184,6 +186,7 @@ export class Engine {
       const sources = request.sources ?? this.#restorableSources(selected, request.target);
       const input = { selected, sources, recoverables: this.config.sources, target: request.target };
       assertRestorable(input);
+      assertApart(this.config, sources, request.target);
       this.events.emit('restore:started', { point: selected.point, sources });
       let reportedMs = Number.NEGATIVE_INFINITY;
       const outcome = await runRestore({

@@ -20,7 +20,7 @@ export { type RecoveryObjective, type RecoveryTier, tiers } from './recovery/tie
 export type { RepositoryFinding } from './repository/finding.js';
 export type { RestoredFile } from './restore/restore-report.js';
 export type { RestoreDestination, RestoreProgress } from './restore/run-restore.js';
-export { type FilesOptions, files } from './sources/files.js';
+export { type FilesOptions, type FilesSource, files } from './sources/files.js';
 export type {
   BackupOptions,
   BackupResult,

@@ -26,6 +26,7 @@ async function backup(repository: Repository): Promise<BackupOutcome> {
     repository,
     sources,
     tags: [],
+    ownFolders: [],
     allowPartial: false,
     clock,
     call,

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { codeOf, MnopsError } from '@mnops/core';
 import type { Call, Clock, JsonValue, Recoverable } from '@mnops/core/spi';
@@ -38,6 +39,8 @@ export interface BackupOutcome {
   readonly sources: readonly SourceResult[];
   readonly files: readonly BackedUpFile[];
   readonly unreadable: readonly PathFinding[];
+  /** Folders of this manager that stand in a source: the repository never holds itself. */
+  readonly leftOut: readonly string[];
   readonly bytes: number;
   readonly readBytes: number;
   readonly addedBytes: number;
@@ -49,6 +52,8 @@ export interface BackupInput {
   readonly repository: Repository;
   readonly sources: readonly Recoverable[];
   readonly tags: readonly string[];
+  /** Folders that are left out wherever they stand. */
+  readonly ownFolders: readonly string[];
   readonly allowPartial: boolean;
   readonly clock: Clock;
   readonly call: Call;
@@ -101,7 +106,7 @@ async function collect(
     running = source.id;
     const parent = findParent(repository, source.id);
     parentId ??= parent?.snapshotId;
-    const tools = { repository, saver, content, pacer: pace, tally, parent };
+    const tools = { repository, saver, content, pacer: pace, tally, parent, ownFolders: realFolders(input.ownFolders) };
     const { node, result } = await saveSource(source, tools, startedMs, call);
     sources.push(result);
     if (node !== undefined) nodes.push(node);
@@ -112,6 +117,7 @@ async function collect(
     sources,
     files: tally.files,
     unreadable: tally.findings,
+    leftOut: tally.leftOut,
     bytes: tally.bytes,
     readBytes: tally.readBytes,
   };
@@ -165,6 +171,19 @@ async function saveSource(
     const failure = { code: codeOf(error) ?? 'unknown', message };
     return { node: undefined, result: { id: source.id, state: 'failed', files: 0, bytes: 0, error: failure } };
   }
+}
+
+/** The folders by their real paths, as the walk sees them; those that are not there yet cannot be met. */
+function realFolders(folders: readonly string[]): ReadonlySet<string> {
+  const real = new Set<string>();
+  for (const folder of folders) {
+    try {
+      real.add(realpathSync(folder));
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
+  }
+  return real;
 }
 
 /** Whether the error is about the place where packs are written. */

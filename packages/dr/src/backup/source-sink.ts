@@ -1,4 +1,5 @@
 import { lstatSync, realpathSync } from 'node:fs';
+import { sep } from 'node:path';
 import { coreError, storageError } from '@mnops/core';
 import { configError } from '@mnops/core/config';
 import type { SnapshotEntry, SnapshotSink } from '@mnops/core/spi';
@@ -44,6 +45,7 @@ export class SourceSink implements SnapshotSink {
     } catch (error) {
       throw storageError('back up', folder, error);
     }
+    this.#assertForeign(real);
     const place = [this.#sourceId, ...segments].join('/');
     const nodes = await saveFolderNodes(this.#tools, real, place, include, this.#knownNodes(segments));
     if (segments.length === 0) {
@@ -53,6 +55,16 @@ export class SourceSink implements SnapshotSink {
     }
     const parent = this.#draft(segments.slice(0, -1));
     this.#put(parent, self.name, { ...self, subtree: await saveTree(this.#tools.saver, nodes) });
+  }
+
+  /** A folder inside the repository would grow by being backed up. */
+  #assertForeign(real: string): void {
+    for (const own of this.#tools.ownFolders) {
+      if (real !== own && !real.startsWith(own + sep)) continue;
+      const expected = 'a folder outside the repository and its drills';
+      const remedy = 'Back up another folder.';
+      throw configError('backup', [{ field: `sources.${this.#sourceId}`, expected, received: 'one inside', remedy }]);
+    }
   }
 
   async addStream(entry: SnapshotEntry, body: AsyncIterable<Uint8Array>): Promise<void> {

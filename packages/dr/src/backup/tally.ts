@@ -32,6 +32,7 @@ export interface BackupProgress {
 export class BackupTally {
   readonly files: BackedUpFile[] = [];
   readonly findings: PathFinding[] = [];
+  readonly leftOut: string[] = [];
   bytes = 0;
   readBytes = 0;
 

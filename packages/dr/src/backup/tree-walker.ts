@@ -19,6 +19,8 @@ export interface WalkTools {
   readonly pacer: Pacer;
   readonly tally: BackupTally;
   readonly parent: Parent | undefined;
+  /** Real paths of folders that are left out. */
+  readonly ownFolders: ReadonlySet<string>;
 }
 
 /** One walk: which paths it takes in, and where they stand in the snapshot. */
@@ -109,6 +111,10 @@ async function saveEntry(
     const stat = lstatSync(hostPath(path));
     const type = nodeType(stat);
     if (type === undefined) return undefined;
+    if (type === 'dir' && walk.tools.ownFolders.has(path)) {
+      tally.leftOut.push(place);
+      return undefined;
+    }
     if (type === 'dir') return await saveFolder(walk, path, place, relative, name, before, stat);
     if (before !== undefined && isUnchanged(before, type, stat, walk.beforeMs)) {
       if (type !== 'file' || keepUnchanged(walk, place, before)) return before;

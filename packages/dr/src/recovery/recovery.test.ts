@@ -85,13 +85,27 @@ describe('recover', () => {
       code: 'MNOPS_DR_RECOVERY_FAILED',
       details: { phase: 'ready', result: { verdict: 'failed', objectiveMet: false } },
     });
+    const broken = {
+      ...health(() => 'healthy'),
+      check: () => Promise.reject(new Error('The probe found no port.')),
+    };
+    const thrown = await dr
+      .recover({ ready: broken, readyTimeoutMs: 5, readyPollMs: 1 }, { outageStartedAt: new Date() })
+      .catch((error: unknown) => error);
+    expect(thrown).toMatchObject({
+      message: expect.stringContaining('The probe found no port.'),
+      details: { phase: 'ready' },
+    });
     const report = await dr.complianceReport({
       framework: 'soc2',
       from: new Date(0),
       to: new Date(Date.now() + 60_000),
     });
-    expect(report.recoveries).toMatchObject([{ verdict: 'failed' }]);
-    expect(report.exceptions).toMatchObject([{ kind: 'recovery', code: 'MNOPS_DR_RECOVERY_FAILED' }]);
+    expect(report.recoveries).toMatchObject([{ verdict: 'failed' }, { verdict: 'failed' }]);
+    expect(report.exceptions).toMatchObject([
+      { kind: 'recovery', code: 'MNOPS_DR_RECOVERY_FAILED' },
+      { kind: 'recovery', code: 'MNOPS_DR_RECOVERY_FAILED' },
+    ]);
   });
 
   it('fails before it touches anything when there is no point', async () => {

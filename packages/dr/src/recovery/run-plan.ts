@@ -38,6 +38,8 @@ export interface RunPlanResult {
 
 const defaultReadyTimeoutMs = 120_000;
 const defaultReadyPollMs = 100;
+/** What the health source said is part of the message, up to so many characters. */
+const mostReasonText = 500;
 
 /** Runs a plan step by step, with a time for each; it never rejects. */
 export async function runPlan(input: RunPlanInput): Promise<RunPlanResult> {
@@ -128,7 +130,8 @@ class PlanRun {
         last = [error instanceof Error ? error.message : 'The health source failed.'];
       }
       if (clock.monotonic() >= endsAt) {
-        throw drError('MNOPS_DR_RECOVERY_FAILED', `The service was not ready within ${readyTimeoutMs} ms.`, {
+        const why = last.length === 0 ? '' : ` ${last.join(' ').slice(0, mostReasonText)}`;
+        throw drError('MNOPS_DR_RECOVERY_FAILED', `The service was not ready within ${readyTimeoutMs} ms.${why}`, {
           details: { readyTimeoutMs, reasons: last },
         });
       }

@@ -16,6 +16,12 @@ export interface FilesOptions {
   readonly keepReplaced?: boolean | undefined;
 }
 
+/** A folder as a source. */
+export interface FilesSource extends Recoverable {
+  /** Absolute path of the folder. */
+  readonly folder: string;
+}
+
 const optionsSchema = v.strictObject({
   id: v.optional(textSchema),
   include: v.optional(functionSchema),
@@ -30,7 +36,7 @@ const optionsSchema = v.strictObject({
  *
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is unknown or malformed.
  */
-export function files(folder: string, options: FilesOptions = {}): Recoverable {
+export function files(folder: string, options: FilesOptions = {}): FilesSource {
   parseOptions('files', v.strictObject({ folder: textSchema, options: optionsSchema }), { folder, options });
   const path = resolve(folder);
   const { id = basename(path), include, keepReplaced = false } = options;
@@ -39,6 +45,7 @@ export function files(folder: string, options: FilesOptions = {}): Recoverable {
     specVersion: 1,
     kind: 'recoverable',
     id,
+    folder: path,
     capabilities: { pointInTime: 'snapshot', isolatedRestore: true, inPlace: true },
     async snapshot(sink, call) {
       call.signal.throwIfAborted();
