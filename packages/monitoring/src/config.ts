@@ -106,6 +106,26 @@ const querySchemas = {
   selection: selectionSchema,
 };
 
+const queryOptionsSchema = v.strictObject({
+  signal: v.optional(v.instance(AbortSignal)),
+  timeoutMs: v.optional(positive),
+  source: v.optional(text),
+  atMs: v.optional(v.pipe(v.number(), v.finite())),
+});
+
+/**
+ * Checks what a query asks and how, before the source is asked.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with all issues.
+ */
+export function checkQueryCall(query: MetricQuery, options: unknown, can: MetricSource['capabilities']): void {
+  parseOptions('query', queryOptionsSchema, options);
+  const issues: ConfigIssue[] = [];
+  if (typeof query === 'object' && query !== null) checkQuery(query, 'query', can, issues);
+  else issues.push({ field: 'query', expected: 'a query', received: typeof query, remedy: 'Give a selection.' });
+  if (issues.length > 0) throw configError('query', issues);
+}
+
 /**
  * Checks a configuration as a whole, rules included.
  *
@@ -146,11 +166,26 @@ export function checkRules(
     if (group.interval !== undefined && !(Number(parseDuration(group.interval)) > 0)) {
       issues.push(durationIssue(`${at}.interval`));
     }
+    checkRepeated(group, at, issues);
     for (const [index, rule] of group.rules.entries()) {
       checkRule(rule, `${at}.rules[${index}]`, sources, windowMs, issues);
     }
   });
   if (issues.length > 0) throw configError('MonitoringStackManager', issues);
+}
+
+/** Two rules of a group with one name and the same labels would be one alert that fires and resolves in turn. */
+function checkRepeated({ rules }: RuleGroup, at: string, issues: ConfigIssue[]): void {
+  const seen = new Set<string>();
+  for (const [index, { alert, labels = {} }] of rules.entries()) {
+    const key = JSON.stringify([alert, Object.entries(labels).sort()]);
+    if (seen.has(key)) {
+      const remedy = 'Rename one of them, give it another label, or move it to another group.';
+      const expected = 'a name with labels that no other rule of the group has';
+      issues.push({ field: `${at}.rules[${index}].alert`, expected, received: 'those of a rule before', remedy });
+    }
+    seen.add(key);
+  }
 }
 
 function checkRule(

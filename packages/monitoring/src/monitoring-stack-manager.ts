@@ -15,7 +15,7 @@ import type {
   ServiceIdentity,
   Timer,
 } from '@mnops/core/spi';
-import { checkConfig, checkRules, type MonitoringConfig } from './config.js';
+import { checkConfig, checkQueryCall, checkRules, type MonitoringConfig } from './config.js';
 import { MetricRegistry } from './metrics/registry.js';
 import { type DeliveryEvent, Dispatcher } from './notify/dispatcher.js';
 import { notificationOf } from './notify/notification.js';
@@ -161,6 +161,7 @@ export class MonitoringStackManager implements AsyncDisposable {
         details: { field: 'source' },
       });
     }
+    checkQueryCall(query, options, source.capabilities);
     const { secrets } = this.#config;
     return withCall({ timeoutMs: 10_000, ...options, secrets, clock: this.#clock }, (call) =>
       source.query(query, options.atMs === undefined ? call : { ...call, atMs: options.atMs }),

@@ -2,9 +2,11 @@ import { codeOf, withCall } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
 import { retry } from '@mnops/core/resilience';
 import type { Clock, Notification, Notifier, SecretResolver } from '@mnops/core/spi';
+import { channelNames } from './channel-name.js';
 
 /** What became of a notification on one channel. */
 export interface DeliveryEvent {
+  /** The notifier's id; a second one with the same id has `-2` behind it. */
   readonly notifier: string;
   readonly key: string;
   readonly status: Notification['status'];
@@ -27,13 +29,15 @@ export interface DispatcherOptions {
 /** One channel with what waits for it. Order holds per channel, and one that is down delays no other. */
 class Channel {
   readonly notifier: Notifier;
+  readonly #name: string;
   readonly #options: DispatcherOptions;
   readonly #queue: Notification[] = [];
   readonly #controller = new AbortController();
   #working: Promise<void> | undefined;
 
-  constructor(notifier: Notifier, options: DispatcherOptions) {
+  constructor(notifier: Notifier, name: string, options: DispatcherOptions) {
     this.notifier = notifier;
+    this.#name = name;
     this.#options = options;
   }
 
@@ -80,7 +84,7 @@ class Channel {
   }
 
   #report({ key, status }: Notification, code: string | undefined): void {
-    const event = { notifier: this.notifier.id, key, status, code };
+    const event = { notifier: this.#name, key, status, code };
     if (code === undefined) this.#options.sent(event);
     else this.#options.failed(event);
   }
@@ -88,7 +92,7 @@ class Channel {
   async #deliver(notification: Notification): Promise<string | undefined> {
     const { clock, secrets, deliveryTimeoutMs: timeoutMs } = this.#options;
     try {
-      const context = { notifier: this.notifier.id, status: notification.status, severity: notification.severity };
+      const context = { notifier: this.#name, status: notification.status, severity: notification.severity };
       await traced('mnops:monitoring:notify', context, () =>
         withCall({ timeoutMs, secrets, clock, signal: this.#controller.signal }, (call) =>
           retry(() => this.notifier.send(notification, call), {
@@ -111,7 +115,8 @@ export class Dispatcher {
   readonly #channels: readonly Channel[];
 
   constructor(notifiers: readonly Notifier[], options: DispatcherOptions) {
-    this.#channels = notifiers.map((notifier) => new Channel(notifier, options));
+    const names = channelNames(notifiers);
+    this.#channels = notifiers.map((notifier, index) => new Channel(notifier, names[index] ?? notifier.id, options));
   }
 
   /** Notifications that wait, over all channels. */
