@@ -15,6 +15,7 @@ import type { DeliveryReport } from './delivery/delivery-report.js';
 import type { APMEvents } from './events.js';
 import { type IngestReport, spanProblem } from './ingest.js';
 import type { IncomingHeaders } from './propagation/trace-context.js';
+import { checkQuery } from './query-options.js';
 import { findRootCauseIn, type RootCauseQuery, type RootCauseReport } from './root-cause-query.js';
 import { anomalyHealthSource } from './seams/health-source.js';
 import { traceMetricSource } from './seams/metric-source.js';
@@ -227,8 +228,13 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     return held && assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
   }
 
-  /** Traces that match, newest first. */
+  /**
+   * Traces that match, newest first.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a condition that it does not know; so do the queries below.
+   */
   async *findTraces(query: TraceQuery = {}, options: CallOptions = {}): AsyncIterable<Trace> {
+    checkQuery('findTraces', query);
     this.#tracing.settle();
     let left = query.limit ?? 100;
     for (const held of this.#ring.newestFirst()) {
@@ -242,6 +248,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** What is usual for each operation that matches, most calls first. Empty when analysis is off. */
   baselines(filter: OperationFilter = {}): PerformanceBaseline[] {
+    checkQuery('baselines', filter);
     this.#tracing.settle();
     const analysis = this.#analysis;
     return analysis?.operations.baselines(filter, (operation) => analysis.tracker?.isOpen(operation) === true) ?? [];
@@ -249,12 +256,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** Open and recent anomalies that match, newest first. */
   detectAnomalies(query: AnomalyQuery = {}): PerformanceAnomaly[] {
+    checkQuery('detectAnomalies', query);
     this.#tracing.settle();
     return this.#analysis?.tracker?.find(query) ?? [];
   }
 
   /** Who calls whom: since the start, or, with a window, by the traces kept of that time. */
   serviceMap(window?: TimeWindow): ServiceMap {
+    checkQuery('serviceMap', window);
     this.#tracing.settle();
     if (window === undefined && this.#analysis !== undefined) return serviceMapOf(this.#analysis.edges);
     const [from, to] = [window?.from?.getTime() ?? Number.NEGATIVE_INFINITY, window?.to?.getTime() ?? Infinity];
