@@ -1,4 +1,16 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { partSuite } from '@mnops/tooling/parts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -35,6 +47,22 @@ afterEach(async () => {
 });
 
 describe('backup and restore', () => {
+  it('leaves holes where a file holds nothing but zeros', async () => {
+    const sparse = join(folder, 'data', 'disk.img');
+    const descriptor = openSync(sparse, 'w');
+    ftruncateSync(descriptor, 48 * 1_024 * 1_024);
+    writeSync(descriptor, noise(100_000, 'island'), 0, 100_000, 20 * 1_024 * 1_024);
+    closeSync(descriptor);
+    const dr = manager();
+    await dr.backup();
+    await dr.restore({ target: { folder: join(folder, 'restored') } });
+    const restored = join(folder, 'restored', 'data', 'disk.img');
+    expect(readFileSync(restored).equals(readFileSync(sparse))).toBe(true);
+    // File systems without holes show as many blocks as before.
+    const blocks = statSync(sparse).blocks;
+    if (blocks < 10_000) expect(statSync(restored).blocks).toBeLessThan(60_000);
+  });
+
   it('brings everything back as it was, and lists path, size and hash of what it read', async () => {
     makeTree(join(folder, 'data'));
     const dr = manager();

@@ -7,6 +7,7 @@ import {
   fchmodSync,
   fchownSync,
   fsync,
+  ftruncateSync,
   futimesSync,
   lchownSync,
   linkSync,
@@ -43,6 +44,21 @@ export interface TreeWriterOptions {
 
 const createFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0);
 const maxSyncsInFlight = 16;
+
+/** Shorter stretches of zeros are written: most file systems have blocks of 4 KiB. */
+const leastHoleBytes = 64 * 1_024;
+const zeros = Buffer.alloc(leastHoleBytes);
+
+/** Whether a stretch is long enough for a hole and holds nothing but zeros. */
+function isZero(bytes: Uint8Array): boolean {
+  if (bytes.length < leastHoleBytes) return false;
+  for (let at = 0; at < bytes.length; at += leastHoleBytes) {
+    const part = bytes.subarray(at, at + leastHoleBytes);
+    if (Buffer.compare(part, part.length === leastHoleBytes ? zeros : zeros.subarray(0, part.length)) !== 0)
+      return false;
+  }
+  return true;
+}
 
 /** Whether a name stays in its folder. Names come from the repository, which somebody else may have written. */
 export function safeName(name: string): boolean {
@@ -175,11 +191,17 @@ export class TreeWriter {
         report.lose(place, 'A part of the content is lost or damaged.');
         return undefined;
       }
-      for (let start = 0; start < bytes.length; ) start += writeSync(descriptor, bytes, start);
+      // A stretch of zeros is left as a hole: a sparse file would not fit where it came from otherwise.
+      const hole = isZero(bytes);
+      for (let start = 0; start < bytes.length && !hole; ) {
+        start += writeSync(descriptor, bytes, start, bytes.length - start, written + start);
+      }
       hash?.update(bytes);
       written += bytes.length;
       if (pacer.due()) await pacer.pause();
     }
+    // A hole at the end has moved nothing yet.
+    ftruncateSync(descriptor, written);
     const sha256 = hash?.digest('hex') ?? content[0] ?? createHash('sha256').digest('hex');
     const expected = hashes.get(place);
     if (written === size && (expected === undefined || expected === sha256)) return sha256;
