@@ -346,8 +346,19 @@ describe('bad input', () => {
     expect(await manager.plan(serviceConfig())).toMatchObject({ empty: false, services: [{ action: 'create' }] });
     await manager.deploy(serviceConfig());
     expect(await manager.plan(serviceConfig())).toMatchObject({ empty: true, services: [{ action: 'none' }] });
+    const resolve = async () => ({ version: '1', reveal: () => 'unused' });
+    const secrets = {
+      specVersion: 1,
+      kind: 'secret-resolver',
+      id: 'fixed',
+      resolve,
+      subscribe: () => () => undefined,
+    } as const;
+    await using other = new ContainerOrchestrationManager({ provider: local(), secrets });
+    await other.start();
+    await other.deploy(serviceConfig());
     const secret = serviceConfig({ environment: { PASSWORD: 'secret://db#password' } });
-    const plan = await manager.plan(secret, { strategy: canary({ weights: [10], everyMs: 1 }) });
+    const plan = await other.plan(secret, { strategy: canary({ weights: [10], everyMs: 1 }) });
     expect(plan.services[0]?.changes).toEqual([
       { field: 'containers.0.environment.PASSWORD', from: undefined, to: 'a secret' },
     ]);
@@ -356,9 +367,13 @@ describe('bad input', () => {
 
   it('says that a secret needs a resolver, without its value', async () => {
     const config = serviceConfig({ replicas: 1, environment: { PASSWORD: 'secret://db#password' } });
+    const field = 'containers.0.environment.PASSWORD';
+    const issue = { field, received: 'none', remedy: expect.stringContaining('Pass `secrets`') };
+    expect(manager.check(config)).toMatchObject([issue]);
     const error = await failureOf(manager.deploy(config));
-    expect(error.result.reasons[0]?.code).toBe('crash-loop:not-started');
-    expect(error.message).toMatch(/resolver/);
+    expect(error).toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID', details: { issues: [issue] } });
+    expect(error.message).toMatch(/PASSWORD.*resolver/);
+    expect(await manager.inspect('web')).toBeUndefined();
   });
 
   it('refuses every call before the start and after the end', async () => {

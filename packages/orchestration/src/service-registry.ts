@@ -11,6 +11,7 @@ import { configOf, parseRecord, type RolloutRecord, type ServiceRecord, withRevi
 import { ServiceHost } from './service-host.js';
 import { serviceReferences } from './spec/references.js';
 import { revisionOf } from './spec/revision.js';
+import { noResolver, noResolverRemedy } from './spec/secret-reference.js';
 import { parseServices } from './spec/service-schema.js';
 
 /** What the services of a host are made with. */
@@ -56,6 +57,11 @@ export class ServiceRegistry {
         remedy: message,
       }));
       for (const [name, value] of Object.entries(config.containers[0]?.environment ?? {})) {
+        if (value.startsWith('secret://') && this.#options.secrets === undefined) {
+          const field = `containers.0.environment.${name}`;
+          const expected = 'a resolver for the secret:// reference';
+          issues.push({ field, expected, received: 'none', remedy: noResolverRemedy });
+        }
         for (const { service } of serviceReferences(value)) {
           if (known.has(service)) continue;
           const field = `containers.0.environment.${name}`;
@@ -239,7 +245,13 @@ export class ServiceRegistry {
   }
 
   async secret(reference: string): Promise<string> {
-    const call = callOf({ secrets: this.#options.secrets, signal: this.#options.signal, clock: this.#options.clock });
+    const { secrets } = this.#options;
+    if (secrets === undefined) {
+      const message = 'A secret:// reference was given, but no resolver.';
+      const details = { reason: noResolver };
+      throw coreError('MNOPS_CORE_CONFIG_INVALID', message, { details, remedy: noResolverRemedy });
+    }
+    const call = callOf({ secrets, signal: this.#options.signal, clock: this.#options.clock });
     try {
       return await call.secret(reference);
     } finally {

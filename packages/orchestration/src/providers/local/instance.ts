@@ -3,7 +3,7 @@ import { codeOf } from '@mnops/core';
 import type { ProcessIdentity } from '@mnops/core/files';
 import type { Clock, FailureReason, InstanceState, InstanceStatus, RevisionDescription } from '@mnops/core/spi';
 import type { ServiceProxy } from '../../proxy/index.js';
-import type { EnvironmentError } from './environment-error.js';
+import { EnvironmentError } from './environment-error.js';
 import { type LogChannel, lastLines, logFile, logFolder, prepareLogs } from './log-files.js';
 import type { PortAllocator } from './ports.js';
 import { type ProbeEvents, watchProbes } from './probe-loop.js';
@@ -307,8 +307,9 @@ function startFailure(
   { config }: RevisionDescription,
 ): { readonly code: string; readonly message: string; readonly final?: boolean } {
   const program = config.containers[0]?.command[0] ?? '';
+  // Our own words about the variables; whatever else failed is told by its code.
+  if (error instanceof EnvironmentError) return { code: error.code, message: error.message, final: error.final };
   const code = codeOf(error);
-  if (code === 'environment-invalid') return { code, message: (error as EnvironmentError).message, final: true };
   if (code === 'ENOENT') {
     const folder = config.containers[0]?.workingDirectory;
     const where = folder === undefined ? '' : `, or the folder ${folder} is not there`;

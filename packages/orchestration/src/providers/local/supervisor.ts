@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { coreError, MnopsError } from '@mnops/core';
+import { MnopsError } from '@mnops/core';
 import { type ProcessIdentity, processIdentity } from '@mnops/core/files';
 import type {
   Clock,
@@ -13,7 +13,7 @@ import type {
 } from '@mnops/core/spi';
 import type { ServiceProxy } from '../../proxy/index.js';
 import { resolveReferences } from '../../spec/references.js';
-import { environmentError } from './environment-error.js';
+import { addressUnknown, nulByte, secretNotResolved } from './environment-error.js';
 import { type InstanceContext, LocalInstance } from './instance.js';
 import { pruneLogs, rotateLog } from './log-files.js';
 import { type PortAllocator, portAllocator } from './ports.js';
@@ -308,12 +308,16 @@ export class LocalSupervisor {
     }
     for (const [name, value] of Object.entries(config.containers[0]?.environment ?? {})) {
       environment[name] = value.startsWith('secret://')
-        ? await this.#options.context.secret(value)
-        : resolveReferences(value, (reference) => String(this.#address(reference.service)[reference.part]));
+        ? await this.#secret(name, value)
+        : resolveReferences(value, ({ service: other, part }) => {
+            const address = this.#options.proxy.address(other);
+            if (address === undefined) throw addressUnknown(name, other);
+            return String(address[part]);
+          });
     }
     for (const [name, value] of Object.entries(environment)) {
       // Node would refuse it too, but with an error that quotes the value.
-      if (value.includes('\0')) throw environmentError(name);
+      if (value.includes('\0')) throw nulByte(name);
     }
     if (port !== undefined) environment['PORT'] = String(port);
     environment['HOST'] = '127.0.0.1';
@@ -326,12 +330,14 @@ export class LocalSupervisor {
     return environment;
   }
 
-  #address(service: string): { readonly url: string; readonly host: string; readonly port: number } {
-    const address = this.#options.proxy.address(service);
-    if (address !== undefined) return address;
-    throw coreError('MNOPS_CORE_NOT_FOUND', `Service ${service} has no address: it is not deployed, or has no port.`, {
-      remedy: `Deploy ${service} with a port first, or together with this service.`,
-    });
+  async #secret(variable: string, reference: string): Promise<string> {
+    try {
+      const value: unknown = await this.#options.context.secret(reference);
+      if (typeof value === 'string') return value;
+    } catch (error) {
+      throw secretNotResolved(variable, reference, error);
+    }
+    throw secretNotResolved(variable, reference, undefined);
   }
 
   /** After a takeover requests wait until the processes found have answered once. */
