@@ -24,17 +24,32 @@ const greeter = (version: string, words: string): ServiceConfig => ({
 
 const program = `require('node:http').createServer((_, answer) => answer.end(process.env.WORDS)).listen(process.env.PORT, process.env.HOST);`;
 
+let stopped = false;
+let visitors: Promise<void> | undefined;
+const visit = async (): Promise<void> => {
+  while (!stopped) {
+    const { address } = (await orchestration.inspect('greeter')) ?? {};
+    if (address === undefined) await new Promise((resolve) => setImmediate(resolve));
+    else await fetch(address.url).then((greeting) => greeting.text());
+  }
+};
+orchestration.on('rollout:ended', ({ result }) => {
+  if (result.services[0]?.fromRevision === undefined) visitors = visit();
+});
+
 // #region release-run
 await orchestration.start();
 await monitoring.start();
 await orchestration.deploy(greeter('1.0.0', 'hello'));
 const released = await orchestration.deploy(greeter('1.1.0', 'good day'), {
-  strategy: canary({ weights: [25], everyMs: 200 }),
+  strategy: canary({ weights: [25], everyMs: 2_000 }), // judged by the answers to your visitors
 });
 const url = (await orchestration.inspect('greeter'))?.address?.url ?? '';
 const answer = await (await fetch(url)).text();
 // #endregion
 
+stopped = true;
+await visitors;
 assert.equal(released.state, 'succeeded');
 assert.equal(answer, 'good day');
 await monitoring.stop();

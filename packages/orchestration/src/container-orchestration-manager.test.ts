@@ -5,7 +5,14 @@ import { eventually } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startLoad } from './fixtures/load.js';
 import { serviceConfig, serviceFile } from './fixtures/service-config.js';
-import { ContainerOrchestrationManager, canary, local, type OrchestrationResult, revisionOf } from './index.js';
+import {
+  ContainerOrchestrationManager,
+  canary,
+  errorShare,
+  local,
+  type OrchestrationResult,
+  revisionOf,
+} from './index.js';
 
 let manager: ContainerOrchestrationManager;
 
@@ -180,6 +187,21 @@ describe('canary', () => {
     expect((await manager.inspect('web'))?.revisions).toHaveLength(1);
   });
 
+  it('is judged without a word about limits, and promoted unjudged only on request', async () => {
+    await manager.deploy(serviceConfig({ version: '1' }));
+    const load = startLoad({ port: await portOf(), clients: 6, kind: 'keep-alive' });
+    const bad = serviceConfig({ version: '2', environment: { FAIL_SHARE: '1' } });
+    const options = { weights: [50], everyMs: 600 };
+    const error = await failureOf(manager.deploy(bad, { strategy: canary(options) }));
+    expect(error.code).toBe('MNOPS_ORCHESTRATION_ROLLED_BACK');
+    const steps = [{ setWeight: 50 }, { pause: { durationMs: 600 } }];
+    const plain = await failureOf(manager.deploy(bad, { strategy: { type: 'canary', steps } }));
+    expect(plain.code).toBe('MNOPS_ORCHESTRATION_ROLLED_BACK');
+    const unjudged = await manager.deploy(bad, { strategy: canary({ ...options, analysis: 'none' }) });
+    await load.stop();
+    expect(unjudged.state).toBe('succeeded');
+  });
+
   it('goes back when the new version is slower than stable by more than the limit', async () => {
     await manager.deploy(serviceConfig({ version: '1' }));
     const load = startLoad({ port: await portOf(), clients: 6, kind: 'keep-alive' });
@@ -228,10 +250,8 @@ describe('canary', () => {
 
   it('is stopped and resumed by pause and resume', async () => {
     await manager.deploy(serviceConfig({ version: '1' }));
-    const strategy = {
-      type: 'canary',
-      steps: [{ setWeight: 10 }, { pause: { durationMs: 400 } }, { setWeight: 50 }],
-    } as const;
+    const steps = [{ setWeight: 10 }, { pause: { durationMs: 400 } }, { setWeight: 50 }];
+    const strategy = { type: 'canary', steps, analysis: 'none' } as const;
     const deploying = manager.deploy(serviceConfig({ version: '2' }), { strategy });
     await eventually(async () => (await manager.inspect('web'))?.route?.shares.by === 'weight');
     await manager.pause('web');
@@ -324,6 +344,31 @@ describe('bad input', () => {
     expect(manager.check({ ...serviceConfig(), name: 'Not A Name' })[0]?.field).toBe('name');
     expect(() => new ContainerOrchestrationManager({ metrics: {} } as never)).toThrow(/metricSources/);
     expect(() => local({ foldr: '/tmp' } as never)).toThrow(/folder/);
+  });
+
+  it('names unknown options of a deployment and of its strategy with the nearest one', async () => {
+    const cases: readonly (readonly [object, string, RegExp])[] = [
+      [{ readyTimeoutMS: 1 }, 'readyTimeoutMS', /readyTimeoutMs/],
+      [{ strategy: { type: 'rolling', maxSurg: 1 } }, 'strategy.maxSurg', /maxSurge/],
+      [{ strategy: { type: 'rolling', maxSurge: 0 } }, 'strategy', /above 0/],
+      [{ strategy: { type: 'canary', steps: [{ setWeight: 5 }], analyse: 'none' } }, 'strategy.analyse', /analysis/],
+      [
+        {
+          strategy: {
+            type: 'canary',
+            steps: [{ setWeight: 5 }],
+            analysis: { metrics: [{ ...errorShare({ max: 1 }), dryRun: true }] },
+          },
+        },
+        'strategy.analysis.metrics',
+        /no dry run/,
+      ],
+    ];
+    for (const [deployment, field, remedy] of cases) {
+      const error = await failureOf(manager.deploy(serviceConfig(), deployment as never));
+      expect(error.details?.['issues']).toMatchObject([{ field, remedy: expect.stringMatching(remedy) }]);
+    }
+    expect(await manager.inspect('web')).toBeUndefined();
   });
 
   it('finds what contradicts itself', async () => {

@@ -61,8 +61,80 @@ export type DeploymentStrategy =
   | {
       readonly type: 'canary';
       readonly steps: readonly RolloutStep[];
-      readonly analysis?: RolloutAnalysis | undefined;
+      /** Default: as of `canary()` without limits. `none`: nothing is judged, and a release that fails is promoted too. */
+      readonly analysis?: RolloutAnalysis | 'none' | undefined;
     };
+
+/**
+ * What a canary is made from. Without a limit and a metric of your own it is judged by `maxErrorShareOverStable: 0.01`,
+ * `maxP99RatioToStable: 2` and `p99ToleranceMs: 100`.
+ */
+export interface CanaryOptions {
+  /** Shares of the requests in percent, each greater than the one before, such as `[5, 25, 50]`. */
+  readonly weights: readonly number[];
+  /** How long each share lasts, milliseconds. */
+  readonly everyMs: number;
+  /** `none`: nothing is judged, and the canary goes on after each share even when it fails every request. */
+  readonly analysis?: 'none' | undefined;
+  /** The canary's share of 5xx answers may exceed that of stable by so much, such as 0.01. */
+  readonly maxErrorShareOverStable?: number | undefined;
+  /** The canary's 99th percentile may be so many times that of stable, such as 1.5. */
+  readonly maxP99RatioToStable?: number | undefined;
+  /** A difference in the 99th percentile up to this size is never a failure, milliseconds. Default 10. */
+  readonly p99ToleranceMs?: number | undefined;
+  /** Greatest share of 5xx answers, whatever stable does. */
+  readonly maxErrorShare?: number | undefined;
+  /** Greatest 99th percentile, milliseconds, whatever stable does. */
+  readonly maxP99Ms?: number | undefined;
+  /** Fewer requests in the window are no data. Default 20. */
+  readonly minRequests?: number | undefined;
+  /** Failed measurements per metric that are borne. Default 0. */
+  readonly failureLimit?: number | undefined;
+  /** Distance between measurements, milliseconds. Default: a quarter of `everyMs`, at least 250. */
+  readonly intervalMs?: number | undefined;
+  /** Further metrics. */
+  readonly metrics?: readonly AnalysisMetric[] | undefined;
+}
+
+/** What a rolling replacement is made from. */
+export interface RollingOptions {
+  /** Instances above the wanted number, or a percentage of it. Default `25%`, at least 1. */
+  readonly maxSurge?: number | string | undefined;
+  /** Instances below the wanted number, or a percentage of it. Default 0. */
+  readonly maxUnavailable?: number | string | undefined;
+}
+
+/** What the share of failed requests is held to. */
+export interface ErrorShareOptions {
+  /** Greatest share, 0 to 1. */
+  readonly max?: number | undefined;
+  /** Greatest share above that of stable. */
+  readonly maxOverStable?: number | undefined;
+  /** Default 60_000. */
+  readonly windowMs?: number | undefined;
+}
+
+/** What a percentile is held to. */
+export interface LatencyOptions {
+  /** Such as 99. */
+  readonly percentile: number;
+  /** Greatest value, milliseconds. */
+  readonly maxMs?: number | undefined;
+  /** Greatest multiple of stable's value. */
+  readonly maxRatioToStable?: number | undefined;
+  /** A difference up to this size is never a failure of `maxRatioToStable`, milliseconds. Default 0. */
+  readonly toleranceMs?: number | undefined;
+  /** Default 60_000. */
+  readonly windowMs?: number | undefined;
+}
+
+/** What the failures of the proxy are held to. */
+export interface ProxyFailuresOptions {
+  /** Default 0. */
+  readonly max?: number | undefined;
+  /** Default 60_000. */
+  readonly windowMs?: number | undefined;
+}
 
 /** How a deployment goes on. */
 export interface DeploymentConfig {

@@ -20,11 +20,16 @@ export { codes, type OrchestrationErrorCode } from './codes.js';
 export { ContainerOrchestrationManager, type OrchestrationStats } from './container-orchestration-manager.js';
 export type {
   AnalysisMetric,
+  CanaryOptions,
   DeploymentConfig,
   DeploymentStrategy,
+  ErrorShareOptions,
+  LatencyOptions,
   Measurement,
   OrchestrationOperation,
   OrchestrationResult,
+  ProxyFailuresOptions,
+  RollingOptions,
   RolloutAnalysis,
   RolloutStep,
   ServiceResult,
@@ -35,6 +40,6 @@ export type { OrchestrationConfig } from './orchestration-config.js';
 export type { OrchestrationPlan, ServicePlan } from './plan.js';
 export { type LocalOptions, local } from './providers/local/index.js';
 export type { ProxyLimits } from './proxy/index.js';
-export { type CanaryOptions, canary, recreate, rolling } from './rollout/strategies.js';
+export { canary, recreate, rolling } from './rollout/strategies.js';
 export { type FieldChange, revisionOf } from './spec/revision.js';
 export type { Revision, ServiceStatus } from './status/service-status.js';

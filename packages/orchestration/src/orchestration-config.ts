@@ -1,8 +1,7 @@
 import { type AuditOptions, auditSchema } from '@mnops/core/audit';
-import { clockSchema, durationMsSchema, metricSourcesSchema, secretsSchema, textSchema } from '@mnops/core/config';
+import { clockSchema, metricSourcesSchema, secretsSchema, textSchema } from '@mnops/core/config';
 import type { Clock, MetricSource, OrchestrationProvider, SecretResolver } from '@mnops/core/spi';
 import * as v from 'valibot';
-import type { DeploymentConfig } from './deployment.js';
 
 /** What a `ContainerOrchestrationManager` is made with. */
 export interface OrchestrationConfig {
@@ -45,71 +44,3 @@ export const configSchema: v.GenericSchema<OrchestrationConfig> = v.strictObject
   processHooks: v.optional(v.boolean()),
   clock: v.optional(clockSchema),
 }) as v.GenericSchema<OrchestrationConfig>;
-
-const amountSchema = v.union([
-  v.pipe(v.number(), v.integer(), v.minValue(0)),
-  v.pipe(v.string(), v.regex(/^(?:100|\d{1,2})%$/, 'a percentage such as 25%')),
-]);
-const querySchema = v.custom<object>((value) => typeof value === 'object' && value !== null, 'a metric query');
-const numberSchema = v.optional(v.pipe(v.number(), v.finite()));
-const limitSchema = v.optional(v.pipe(v.number(), v.integer(), v.minValue(-1)));
-
-const metricSchema = v.strictObject({
-  name: textSchema,
-  source: v.optional(textSchema),
-  query: querySchema,
-  max: numberSchema,
-  min: numberSchema,
-  maxOverStable: numberSchema,
-  maxRatioToStable: numberSchema,
-  tolerance: numberSchema,
-  minObservations: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
-  intervalMs: v.optional(v.pipe(v.number(), v.minValue(10))),
-  initialDelayMs: v.optional(durationMsSchema),
-  count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
-  failureLimit: limitSchema,
-  inconclusiveLimit: limitSchema,
-  consecutiveErrorLimit: limitSchema,
-  noData: v.optional(v.picklist(['inconclusive', 'fail', 'pass', 'error'])),
-  dryRun: v.optional(v.boolean()),
-});
-
-const weightSchema = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(100));
-const stepSchema = v.union([
-  v.strictObject({ setWeight: weightSchema }),
-  v.strictObject({ pause: v.strictObject({ durationMs: v.optional(durationMsSchema) }) }),
-]);
-
-const strategySchema = v.variant('type', [
-  v.strictObject({ type: v.literal('recreate') }),
-  v.strictObject({
-    type: v.literal('rolling'),
-    maxSurge: v.optional(amountSchema),
-    maxUnavailable: v.optional(amountSchema),
-  }),
-  v.strictObject({
-    type: v.literal('canary'),
-    steps: v.pipe(v.array(stepSchema), v.minLength(1)),
-    analysis: v.optional(
-      v.strictObject({
-        metrics: v.pipe(
-          v.array(metricSchema),
-          v.minLength(1),
-          v.check(
-            (metrics) => new Set(metrics.map(({ name }) => name)).size === metrics.length,
-            'metrics with different names',
-          ),
-        ),
-      }),
-    ),
-  }),
-]);
-
-export const deploymentSchema: v.GenericSchema<DeploymentConfig> = v.strictObject({
-  strategy: v.optional(strategySchema),
-  readyTimeoutMs: v.optional(durationMsSchema),
-  minReadyMs: v.optional(durationMsSchema),
-  onFailure: v.optional(v.picklist(['rollback', 'keep'])),
-  onBusy: v.optional(v.picklist(['supersede', 'refuse'])),
-  together: v.optional(v.boolean()),
-}) as v.GenericSchema<DeploymentConfig>;

@@ -4,10 +4,11 @@ import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config'
 import type { EventHub } from '@mnops/core/lifecycle';
 import type { Call, Clock, MetricSource, OrchestrationProvider, SecretResolver, ServiceConfig } from '@mnops/core/spi';
 import type { DeploymentConfig, OrchestrationOperation, OrchestrationResult } from './deployment.js';
+import { deploymentSchema } from './deployment-schema.js';
 import type { OrchestrationEvents } from './events.js';
-import { deploymentSchema } from './orchestration-config.js';
 import { orchestrationError } from './orchestration-error.js';
 import { configOf, parseRecord, type RolloutRecord, type ServiceRecord, withRevision } from './rollout/record.js';
+import { withAnalysis } from './rollout/strategies.js';
 import { ServiceHost } from './service-host.js';
 import { serviceReferences } from './spec/references.js';
 import { revisionOf } from './spec/revision.js';
@@ -75,7 +76,7 @@ export class ServiceRegistry {
   }
 
   deployment(deployment: DeploymentConfig): DeploymentConfig {
-    return parseOptions('the deployment', deploymentSchema, deployment);
+    return withAnalysis(parseOptions('the deployment', deploymentSchema, deployment));
   }
 
   known(service: string): ServiceHost {

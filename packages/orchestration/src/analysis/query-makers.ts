@@ -1,35 +1,33 @@
-import type { AnalysisMetric } from '../deployment.js';
+import { parseOptions } from '@mnops/core/config';
+import type { AnalysisMetric, ErrorShareOptions, LatencyOptions, ProxyFailuresOptions } from '../deployment.js';
+import { errorShareSchema, latencySchema, proxyFailuresSchema } from '../deployment-schema.js';
 import { durationMetric, failedMetric } from '../proxy/figures.js';
 
-/** The share of requests that were answered with a 5xx status. */
-export function errorShare(options: {
-  /** Greatest share, 0 to 1. */
-  readonly max?: number | undefined;
-  /** Greatest share above that of stable. */
-  readonly maxOverStable?: number | undefined;
-  /** Default 60_000. */
-  readonly windowMs?: number | undefined;
-}): AnalysisMetric {
-  const { max, maxOverStable, windowMs = 60_000 } = options;
+/**
+ * The share of requests that were answered with a 5xx status.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`.
+ */
+export function errorShare(options: ErrorShareOptions): AnalysisMetric {
+  const { max, maxOverStable, windowMs = 60_000 } = parseOptions('errorShare', errorShareSchema, options);
   const whole = { metric: durationMetric, reduce: 'count', windowMs } as const;
   const query = { ratio: { part: { ...whole, match: { status_class: '5xx' } }, whole } };
   return { name: 'error-share', query, max, maxOverStable };
 }
 
-/** A percentile of the time until the answer was whole. */
-export function latency(options: {
-  /** Such as 99. */
-  readonly percentile: number;
-  /** Greatest value, milliseconds. */
-  readonly maxMs?: number | undefined;
-  /** Greatest multiple of stable's value. */
-  readonly maxRatioToStable?: number | undefined;
-  /** A difference up to this size is never a failure of `maxRatioToStable`, milliseconds. Default 0. */
-  readonly toleranceMs?: number | undefined;
-  /** Default 60_000. */
-  readonly windowMs?: number | undefined;
-}): AnalysisMetric {
-  const { percentile, maxMs, maxRatioToStable, toleranceMs, windowMs = 60_000 } = options;
+/**
+ * A percentile of the time until the answer was whole.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`.
+ */
+export function latency(options: LatencyOptions): AnalysisMetric {
+  const {
+    percentile,
+    maxMs,
+    maxRatioToStable,
+    toleranceMs,
+    windowMs = 60_000,
+  } = parseOptions('latency', latencySchema, options);
   return {
     name: `latency-p${percentile}`,
     query: { metric: durationMetric, reduce: { quantile: percentile / 100 }, windowMs },
@@ -39,13 +37,12 @@ export function latency(options: {
   };
 }
 
-/** Requests that the proxy could not serve because of the canary: it refused, reset, timed out or answered nonsense. */
-export function proxyFailures(options: {
-  /** Default 0. */
-  readonly max?: number | undefined;
-  /** Default 60_000. */
-  readonly windowMs?: number | undefined;
-}): AnalysisMetric {
-  const { max = 0, windowMs = 60_000 } = options;
+/**
+ * Requests that the proxy could not serve because of the canary: it refused, reset, timed out or answered nonsense.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`.
+ */
+export function proxyFailures(options: ProxyFailuresOptions): AnalysisMetric {
+  const { max = 0, windowMs = 60_000 } = parseOptions('proxyFailures', proxyFailuresSchema, options);
   return { name: 'proxy-failures', query: { metric: failedMetric, reduce: 'increase', windowMs }, max, noData: 'pass' };
 }

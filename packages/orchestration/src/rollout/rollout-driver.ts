@@ -171,7 +171,7 @@ export class RolloutDriver {
     await this.#route({ by: 'weight', weights: { [from!]: 100 - weight, [to]: weight } }, false);
     const { strategy } = this.#rollout.deployment;
     const analysis = strategy?.type === 'canary' ? strategy.analysis : undefined;
-    if (analysis === undefined || weight === 0 || this.#analysis !== undefined) return;
+    if (analysis === undefined || analysis === 'none' || weight === 0 || this.#analysis !== undefined) return;
     this.#analysis = new AnalysisRun(analysis, {
       comparison: { service: this.#record.service, canary: to, stable: from! },
       sources: this.#context.sources,
