@@ -371,6 +371,56 @@ describe('bad input', () => {
     expect(await manager.inspect('web')).toBeUndefined();
   });
 
+  it('names unknown options of every call with the nearest one, before anything is done', async () => {
+    await manager.deploy(serviceConfig({ replicas: 1 }));
+    const first = async (values: AsyncIterable<unknown>): Promise<unknown> => {
+      for await (const value of values) return value;
+      return undefined;
+    };
+    const typo = { timeoutMS: 1 } as never;
+    const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+      start: () => manager.start(typo),
+      plan: () => manager.plan(serviceConfig({ version: '2' }), {}, typo),
+      deploy: () => manager.deploy(serviceConfig({ version: '2' }), {}, typo),
+      scale: () => manager.scale('web', 0, typo),
+      restart: () => manager.restart('web', typo),
+      rollback: () => manager.rollback('web', typo),
+      promote: () => manager.promote('web', typo),
+      pause: () => manager.pause('web', typo),
+      resume: () => manager.resume('web', typo),
+      abort: () => manager.abort('web', typo),
+      remove: () => manager.remove('web', typo),
+      settled: () => manager.settled('web', typo),
+      inspect: () => manager.inspect('web', typo),
+      list: () => first(manager.list(typo)),
+      revisions: () => first(manager.revisions('web', typo)),
+      watch: async () => await first(manager.watch('web', typo)),
+      health: () => manager.health(typo),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const { code, message, details } = await failureOf(call());
+      expect([name, code, details?.['issues']]).toMatchObject([
+        name,
+        'MNOPS_CORE_CONFIG_INVALID',
+        [{ field: 'timeoutMS', remedy: expect.stringContaining('timeoutMs') }],
+      ]);
+      expect(message).toContain(`${name}()`);
+    }
+    const others: readonly (readonly [Promise<unknown>, string, RegExp])[] = [
+      [manager.scale('web', 0, { holds: true } as never), 'holds', /hold/],
+      [manager.rollback('web', { revision: 'x' } as never), 'revision', /toRevision/],
+      [manager.promote('web', { ful: true } as never), 'ful', /full/],
+      [manager.stop({ grace: 1 } as never), 'grace', /graceMs/],
+      [manager.stop({ graceMs: Number.NaN }), 'graceMs', /graceMs/],
+      [manager.inspect('web', { timeoutMs: Number.NaN }), 'timeoutMs', /timeoutMs/],
+    ];
+    for (const [call, field, remedy] of others) {
+      const { details } = await failureOf(call);
+      expect(details?.['issues']).toMatchObject([{ field, remedy: expect.stringMatching(remedy) }]);
+    }
+    expect(await manager.inspect('web')).toMatchObject({ version: '1', ready: 1 });
+  });
+
   it('finds what contradicts itself', async () => {
     const tcp = { command: ['node', serviceFile], probes: { readiness: { tcp: true } } } as const;
     expect(manager.check({ name: 'worker', containers: [tcp] })[0]?.field).toBe('containers.0.probes.readiness');

@@ -15,6 +15,7 @@ import type {
   OrchestrationProvider,
   ServiceConfig,
 } from '@mnops/core/spi';
+import { checkCall } from './call-options.js';
 import type { DeploymentConfig, OrchestrationOperation, OrchestrationResult } from './deployment.js';
 import type { OrchestrationEvents, RolloutEvent } from './events.js';
 import { configSchema, type OrchestrationConfig } from './orchestration-config.js';
@@ -112,8 +113,9 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
    * Services that were known run again: live instances of an earlier process are taken over, missing ones are started, and
    * rollouts that were under way go on.
    */
-  start(options?: CallOptions): Promise<void> {
-    return this.#lifecycle.start(options);
+  async start(options?: CallOptions): Promise<void> {
+    checkCall('start', options ?? {});
+    return await this.#lifecycle.start(options);
   }
 
   /**
@@ -121,9 +123,10 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
    *
    * @param options - `graceMs`: default 5,000.
    */
-  stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+  async stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    checkCall('stop', options);
     this.#graceMs = options.graceMs ?? 5_000;
-    return this.#lifecycle.stop({ graceMs: this.#graceMs });
+    return await this.#lifecycle.stop({ graceMs: this.#graceMs });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -155,7 +158,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     deployment: DeploymentConfig = {},
     options: CallOptions = {},
   ): Promise<OrchestrationPlan> {
-    return await this.#do(options, async () => {
+    return await this.#do('plan', options, async () => {
       const parsed = this.#registry.parse(services);
       this.#registry.deployment(deployment);
       const order = inDependencyOrder(parsed, new Set(this.#registry.services.keys()));
@@ -242,9 +245,10 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     service: string,
     options: CallOptions & { readonly toRevision?: string | undefined } = {},
   ): Promise<OrchestrationResult> {
-    const { toRevision } = options;
+    checkCall('rollback', options);
+    const { toRevision, signal, timeoutMs } = options;
     if (toRevision === undefined && this.#registry.known(service).record.rollout !== undefined) {
-      return await this.abort(service, options);
+      return await this.abort(service, { signal, timeoutMs });
     }
     return await this.#change('rollback', service, options, async () => {
       const host = this.#registry.idle(service);
@@ -334,12 +338,12 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** Resolves once no rollout of the service runs; one that is paused does not run. */
   async settled(service: string, options: CallOptions = {}): Promise<void> {
-    await this.#do(options, async () => this.#registry.services.get(service)?.settled());
+    await this.#do('settled', options, async () => this.#registry.services.get(service)?.settled());
   }
 
   /** State of a service, or `undefined` when it is not known. */
   async inspect(service: string, options: CallOptions = {}): Promise<ServiceStatus | undefined> {
-    return await this.#do(options, async () => {
+    return await this.#do('inspect', options, async () => {
       const host = this.#registry.services.get(service);
       return host === undefined ? undefined : await statusOf(host.record, this.#provider, this.#registry.call());
     });
@@ -347,6 +351,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** State of every service, by name. */
   async *list(options: CallOptions = {}): AsyncIterable<ServiceStatus> {
+    checkCall('list', options);
     for (const service of [...this.#registry.services.keys()].sort()) {
       const status = await this.inspect(service, options);
       if (status !== undefined) yield status;
@@ -355,6 +360,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** Known revisions of a service, newest first. */
   async *revisions(service: string, options: CallOptions = {}): AsyncIterable<Revision> {
+    checkCall('revisions', options);
     options.signal?.throwIfAborted();
     const record = this.#registry.services.get(service)?.record;
     for (const { revision, config, createdMs } of [...(record?.revisions ?? [])].reverse()) {
@@ -364,11 +370,13 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** Events of a service from now on, until the signal aborts. At most 1,000 wait for the reader. */
   watch(service: string, options: CallOptions = {}): AsyncIterable<RolloutEvent> {
+    checkCall('watch', options);
     return watchEvents(this.#events, service, this.#clock, options.signal);
   }
 
   /** Health of each service in `parts`: ready instances against wanted ones. */
   async health(options: CallOptions = {}): Promise<HealthReport> {
+    checkCall('health', options);
     const parts: Record<string, HealthReport> = {};
     for await (const status of this.list(options)) parts[status.name] = reportOf(status, this.#clock.now());
     const worst = (['unhealthy', 'degraded'] as const).find((state) =>
@@ -421,7 +429,8 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     return this.status === 'ready' || this.status === 'degraded';
   }
 
-  async #do<T>(options: CallOptions, run: () => Promise<T>): Promise<T> {
+  async #do<T>(operation: string, options: CallOptions, run: () => Promise<T>): Promise<T> {
+    checkCall(operation, options);
     this.#lifecycle.assertUsable();
     if (!this.#running()) throw orchestrationError('MNOPS_ORCHESTRATION_STATE_INVALID', 'The host is not started.');
     const { signal, timeoutMs } = options;
@@ -436,7 +445,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     options: CallOptions,
     run: () => Promise<T>,
   ): Promise<T> {
-    return await this.#do(options, async () => {
+    return await this.#do(operation, options, async () => {
       const event = { actor: this.#config.actor ?? 'application', operation, target };
       let result: T;
       try {
