@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +51,20 @@ function answer(port: number): Promise<string> {
 }
 
 describe('a controller that was killed', () => {
+  it('leaves the workers of its instances, which go on after the takeover and end with the service', async () => {
+    const file = join(folder, 'workers');
+    const first = controller([{ version: '1', replicas: 1, environment: { WORKER_FILE: file } }]);
+    await first.until((one) => 'state' in one);
+    const worker = Number(await readFile(file, 'utf8'));
+    await first.kill();
+
+    const manager = await takeOver();
+    expect((await manager.inspect('web'))?.revisions[0]?.instances[0]?.adopted).toBe(true);
+    expect(await processIdentity(worker)).toBeDefined();
+    await manager.remove('web');
+    await eventually(async () => (await processIdentity(worker)) === undefined);
+  });
+
   it('leaves its instances, and the next one takes them over on the same port', async () => {
     const first = controller([{ version: '1' }]);
     const line = await first.until((one) => 'state' in one);

@@ -7,12 +7,21 @@ import { EnvironmentError } from './environment-error.js';
 import { type LogChannel, lastLines, logFile, logFolder, prepareLogs } from './log-files.js';
 import type { PortAllocator } from './ports.js';
 import { type ProbeEvents, watchProbes } from './probe-loop.js';
-import { adoptProcess, type ProcessEnd, type ProcessHandle, spawnProcess, unheldSleep } from './process-handle.js';
+import {
+  adoptProcess,
+  killDaemons,
+  type ProcessEnd,
+  type ProcessHandle,
+  spawnProcess,
+  unheldSleep,
+} from './process-handle.js';
 import type { Reaper } from './reaper.js';
 
 /** What an instance needs from its supervisor. */
 export interface InstanceContext {
   readonly clock: Clock;
+  /** `NAME=value` in the environment of every process of the supervisor. */
+  readonly marker: string;
   /** Aborts when the supervisor is closed. */
   readonly signal: AbortSignal;
   readonly folder: string;
@@ -238,6 +247,7 @@ export class LocalInstance {
     watchProbes(config, subject, events, { clock: this.#context.clock, signal, random: this.#context.random });
     const end = await handle.ended;
     probing.abort();
+    await killDaemons(this.#context.marker, this.id);
     if (!this.#stopping.signal.aborted) this.#context.proxy.removeTarget(this.description.service, this.id);
     this.readySinceMs = undefined;
     return end;

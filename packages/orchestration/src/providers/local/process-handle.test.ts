@@ -75,6 +75,16 @@ describe('children that ignore SIGTERM', () => {
   });
 });
 
+it.runIf(process.platform === 'linux')('ends a daemon in a session of its own with its service', async () => {
+  await using manager = new ContainerOrchestrationManager({ provider: local() });
+  await manager.start();
+  const daemon = 'setsid sh -c \'echo $$ >> "$0"; exec sleep 600\' "$0" & exec sleep 600';
+  await manager.deploy({ name: 'web', containers: [{ command: ['/bin/sh', '-c', daemon, file] }] });
+  await eventually(async () => (await living()) === 1);
+  await manager.remove('web');
+  expect(await living()).toBe(0);
+});
+
 it.runIf(process.platform === 'linux')(
   'kills what an adopted leader leaves, but only what carries its marker',
   async () => {

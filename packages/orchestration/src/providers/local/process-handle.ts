@@ -135,21 +135,40 @@ async function isInGroup(pid: number, group: number): Promise<boolean> {
   return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[2]) === group;
 }
 
-/** Kills every process that carries a marker in its environment and is not in `known`; Linux only. */
-export async function killStrays(marker: string, known: ReadonlySet<number>): Promise<number> {
+/** Kills every process that a supervisor of the folder started, but for those of the instances in `known`; Linux only. */
+export async function killStrays(marker: string, known: ReadonlySet<string>): Promise<number> {
   if (process.platform !== 'linux') return 0;
-  return killMarked(marker, async (pid) => !known.has(pid));
+  const prefix = 'MNOPS_INSTANCE=';
+  return killMarked(marker, async (_, environment) => {
+    const id = environment.find((entry) => entry.startsWith(prefix))?.slice(prefix.length);
+    return id === undefined || !known.has(id);
+  });
 }
 
-async function killMarked(marker: string, isMeant: (pid: number) => Promise<boolean>): Promise<number> {
+/**
+ * Kills what an instance that ended has left in groups and sessions of their own: daemons that kept its variables. Linux only;
+ * elsewhere the variables of a process cannot be read.
+ */
+export async function killDaemons(supervisorMarker: string, instance: string): Promise<void> {
+  if (process.platform !== 'linux') return;
+  const entry = `MNOPS_INSTANCE=${instance}`;
+  // Again until nobody is found: one may have forked while the others were looked at.
+  for (let pass = 0; pass < 5; pass += 1) {
+    if ((await killMarked(supervisorMarker, async (_, environment) => environment.includes(entry))) === 0) return;
+  }
+}
+
+async function killMarked(
+  marker: string,
+  isMeant: (pid: number, environment: readonly string[]) => Promise<boolean>,
+): Promise<number> {
   let killed = 0;
   for (const name of await readdir('/proc')) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     try {
-      if (!(await isMeant(pid))) continue;
-      const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
-      if (!environment.split('\0').includes(marker)) continue;
+      const environment = (await readFile(`/proc/${pid}/environ`, 'latin1')).split('\0');
+      if (!environment.includes(marker) || !(await isMeant(pid, environment))) continue;
       process.kill(pid, 'SIGKILL');
       killed += 1;
     } catch {

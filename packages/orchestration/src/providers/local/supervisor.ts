@@ -77,6 +77,7 @@ export class LocalSupervisor {
     this.#reaper = startReaper(options.orphanGraceMs, options.temporary ? folder : '');
     this.#instanceContext = {
       clock,
+      marker: this.#marker,
       signal: this.#closing.signal,
       folder,
       proxy,
@@ -119,7 +120,7 @@ export class LocalSupervisor {
 
   async #adopt(): Promise<number> {
     const { state } = this.#options;
-    const known = new Set<number>();
+    const known = new Set<string>();
     for (const [key, value] of state.list('instance/')) {
       const id = key.slice('instance/'.length);
       const { service, revision, identity, port, restarts, startedMs } = value as unknown as InstanceRecord;
@@ -128,7 +129,7 @@ export class LocalSupervisor {
         await state.set(key, undefined, false);
         continue;
       }
-      known.add(identity.pid);
+      known.add(id);
       const instance = new LocalInstance(this.#instanceContext, group.description, id);
       instance.restarts = restarts;
       instance.startedMs = startedMs;
