@@ -15,7 +15,15 @@ export class EnvironmentError extends Error {
     this.name = 'EnvironmentError';
     this.code = code;
     this.final = final;
+    own.add(this);
   }
+}
+
+const own = new WeakSet<object>();
+
+/** Whether the error was made here, whatever a foreign one calls itself. */
+export function isEnvironmentError(error: unknown): error is EnvironmentError {
+  return typeof error === 'object' && error !== null && own.has(error);
 }
 
 /** The error for a variable whose value holds a NUL byte. */

@@ -3,7 +3,7 @@ import { codeOf } from '@mnops/core';
 import type { ProcessIdentity } from '@mnops/core/files';
 import type { Clock, FailureReason, InstanceState, InstanceStatus, RevisionDescription } from '@mnops/core/spi';
 import type { ServiceProxy } from '../../proxy/index.js';
-import { EnvironmentError } from './environment-error.js';
+import { isEnvironmentError } from './environment-error.js';
 import { type LogChannel, lastLines, logFile, logFolder, prepareLogs } from './log-files.js';
 import type { PortAllocator } from './ports.js';
 import { type ProbeEvents, watchProbes } from './probe-loop.js';
@@ -318,7 +318,7 @@ function startFailure(
 ): { readonly code: string; readonly message: string; readonly final?: boolean } {
   const program = config.containers[0]?.command[0] ?? '';
   // Our own words about the variables; whatever else failed is told by its code.
-  if (error instanceof EnvironmentError) return { code: error.code, message: error.message, final: error.final };
+  if (isEnvironmentError(error)) return { code: error.code, message: error.message, final: error.final };
   const code = codeOf(error);
   if (code === 'ENOENT') {
     const folder = config.containers[0]?.workingDirectory;
