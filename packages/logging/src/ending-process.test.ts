@@ -46,6 +46,15 @@ describe('a process that ends', () => {
     });
   }
 
+  it.each([
+    ['own-on-exit', 7],
+    ['own-on-throw', 1],
+    ['own-on-later', 7],
+    ['own-once-later', 7],
+  ])('loses nothing that a handler of the program writes last: %s', async (way, code) => {
+    expect(await run(way, 'logger')).toMatchObject({ lines: { length: 1010 }, code });
+  });
+
   it('loses at most the lines of the running turn at SIGKILL, in the file and in the store', async () => {
     const store = join(folder, 'store');
     const { lines, signal } = await run('turns', 'logger', store);

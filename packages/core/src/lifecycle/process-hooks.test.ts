@@ -128,6 +128,75 @@ describe('processHooks', () => {
     expect(ended).toMatchObject({ code: 0, signal: null, lines: ['flush', 'heard 1'] });
   });
 
+  it.each([
+    ['on', 'before'],
+    ['on', 'after'],
+    ['once', 'before'],
+    ['once', 'after'],
+  ])('writes at the exit of a program that listens %s, registered %s it', async (how, when) => {
+    const listen = `process.${how}('SIGTERM', () => {
+      setTimeout(() => { said.push('bye'); process.exit(4); }, flushed ? 0 : 50);
+    });`;
+    const register = `hooks().register({ name: 'a', flush: () => { flushed = true; say('flush'); },
+      writeNow: () => { for (const text of said.splice(0)) say(text); } });`;
+    const ended = await run(
+      `const said = []; let flushed = false;
+       ${when === 'before' ? listen + register : register + listen} say('ready');`,
+      (child) => child.kill('SIGTERM'),
+    );
+    expect(ended).toMatchObject({ code: 4, signal: null, lines: ['flush', 'bye'] });
+  });
+
+  it.each([
+    ['process.exit(5)', 'before', 5],
+    ['process.exit(5)', 'after', 5],
+    ["throw new Error('own')", 'before', 1],
+    ["throw new Error('own')", 'after', 1],
+  ])('writes when a listener of the program does %s, registered %s it', async (act, when, code) => {
+    const listen = `process.on('SIGTERM', () => { said.push('last'); ${act}; });`;
+    const register = `hooks().register({ name: 'a', drain: () => new Promise(() => undefined),
+      writeNow: () => { for (const text of said.splice(0)) say(text); } });`;
+    const ended = await run(
+      `const said = []; ${when === 'before' ? listen + register : register + listen} say('ready');`,
+      (child) => child.kill('SIGTERM'),
+    );
+    expect(ended).toMatchObject({ code, lines: ['last'] });
+  });
+
+  it.each(["throw new Error('boom')", "Promise.reject(new Error('boom'))"])(
+    'writes when nothing catches while it drains: %s',
+    async (failure) => {
+      const ended = await run(
+        `const said = [];
+         hooks().register({ name: 'a', drain: () => { setImmediate(() => { said.push('last'); ${failure}; }); return new Promise(() => undefined); },
+           writeNow: () => { for (const text of said.splice(0)) say(text); } });
+         say('ready');`,
+        (child) => child.kill('SIGTERM'),
+      );
+      expect(ended).toMatchObject({ code: 1, lines: ['last'] });
+    },
+  );
+
+  it('writes what a program says after a second signal', async () => {
+    const ended = await run(
+      `const said = []; let heard = 0;
+       process.on('SIGTERM', () => { heard += 1; if (heard === 2) setTimeout(() => { said.push('bye'); process.exit(6); }); });
+       hooks().register({ name: 'a', drain: () => { setImmediate(() => say('ready')); return new Promise(() => undefined); },
+         writeNow: () => { for (const text of said.splice(0)) say(text); } });
+       process.kill(process.pid, 'SIGTERM');`,
+      (child) => child.kill('SIGTERM'),
+    );
+    expect(ended).toMatchObject({ code: 6, lines: ['bye'] });
+  });
+
+  it('raises the signal again when every part went away meanwhile', async () => {
+    const ended = await run(
+      `const off = hooks().register({ name: 'a', drain: () => off() }); say('ready'); setTimeout(() => process.exit(9), 5000);`,
+      (child) => child.kill('SIGTERM'),
+    );
+    expect(ended).toMatchObject({ code: null, signal: 'SIGTERM' });
+  });
+
   it('has handlers only while there are parts', () => {
     const count = (): number =>
       ['SIGTERM', 'SIGINT', 'exit', 'uncaughtExceptionMonitor'].reduce(

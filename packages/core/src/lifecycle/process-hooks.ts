@@ -34,7 +34,7 @@ const defaultGraceMs = 10_000;
  *
  * After SIGTERM or SIGINT it runs the phases of all parts, each phase for all parts at once, then every `writeNow`, and
  * raises the signal again, so that the process ends as if nobody had listened; where the program listens to the signal
- * itself, the end is left to it. A second signal, or the end of the grace time, cuts the phases short.
+ * itself, also with `once`, the end is left to it, and `writeNow` still runs at its exit. A second signal, or the end of the grace time, cuts the phases short.
  */
 export function processHooks(): ProcessHookCoordinator {
   const shared = globalThis as { [place]?: ProcessHookCoordinator };
@@ -44,7 +44,10 @@ export function processHooks(): ProcessHookCoordinator {
 
 function makeCoordinator(): ProcessHookCoordinator {
   const hooks = new Set<ProcessHook>();
-  let ending: NodeJS.Signals | undefined;
+  let ending = false;
+  let raised = false;
+  /** The program listens to the signal itself, even if only once: the end is its own matter. */
+  let programEnds = false;
 
   function writeAll(): void {
     for (const { name, writeNow } of hooks) {
@@ -57,33 +60,49 @@ function makeCoordinator(): ProcessHookCoordinator {
   }
 
   function onSignal(signal: NodeJS.Signals): void {
-    if (ending !== undefined) {
+    programEnds ||= process.listenerCount(signal) > 1;
+    if (ending) {
       raiseAgain(signal);
       return;
     }
-    ending = signal;
+    ending = true;
     runPhases([...hooks]).then(() => raiseAgain(signal));
   }
 
   function raiseAgain(signal: NodeJS.Signals): void {
-    if (hooks.size === 0) return;
+    if (raised) return;
+    raised = true;
     writeAll();
-    hooks.clear();
-    remove();
-    // Listeners of the program heard the signal the first time; the end is theirs.
-    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    removeSignals();
+    if (programEnds || process.listenerCount(signal) > 0) {
+      // The program may say more until it exits, so what is written at the exit stays.
+      if (hooks.size === 0) removeWriting();
+      return;
+    }
+    removeWriting();
+    process.kill(process.pid, signal);
   }
 
   function install(): void {
-    for (const signal of signals) process.on(signal, onSignal);
+    remove();
+    // First, so that listeners of the program are seen that hear one signal only, and are gone once they did.
+    if (!raised) for (const signal of signals) process.prependListener(signal, onSignal);
     process.on('exit', writeAll);
     process.on('uncaughtExceptionMonitor', writeAll);
   }
 
-  function remove(): void {
+  function removeSignals(): void {
     for (const signal of signals) process.removeListener(signal, onSignal);
+  }
+
+  function removeWriting(): void {
     process.removeListener('exit', writeAll);
     process.removeListener('uncaughtExceptionMonitor', writeAll);
+  }
+
+  function remove(): void {
+    removeSignals();
+    removeWriting();
   }
 
   return {
@@ -94,8 +113,10 @@ function makeCoordinator(): ProcessHookCoordinator {
       if (hooks.size === 0) install();
       hooks.add(entry);
       return () => {
-        // While the process ends, the handlers stay until the signal is raised again.
-        if (hooks.delete(entry) && hooks.size === 0 && ending === undefined) remove();
+        if (!hooks.delete(entry) || hooks.size > 0) return;
+        // While the phases run, the signal has still to be raised again.
+        if (ending && !raised) return;
+        remove();
       };
     },
   };
