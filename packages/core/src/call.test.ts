@@ -90,6 +90,33 @@ describe('credential', () => {
   });
 });
 
+describe('credential that is no text', () => {
+  const odd = (value: unknown) => value as string;
+  it.each([
+    [() => odd(undefined), 'nothing'],
+    [async () => odd(null), 'null'],
+    [() => odd(4711), 'number'],
+    [() => odd(Buffer.from('swordfish')), 'object'],
+    [odd(undefined), 'nothing'],
+    [odd({ password: 'swordfish' }), 'object'],
+  ])('%s is refused by its kind', async (value, received) => {
+    const error: Error = await credential(value, callOf()).then(
+      () => new Error('taken'),
+      (failure) => failure,
+    );
+    expect(error).toMatchObject({
+      code: 'MNOPS_CORE_CONFIG_INVALID',
+      details: { issues: [{ field: 'credential', received, remedy: expect.stringContaining('text') }] },
+    });
+    expect(JSON.stringify(error) + error.message).not.toMatch(/swordfish|4711/);
+  });
+
+  it('passes on what the function throws', async () => {
+    const own = new Error('the agent is away');
+    await expect(credential(() => Promise.reject(own), callOf())).rejects.toBe(own);
+  });
+});
+
 it('timeoutError tells the time that passed', () => {
   expect(timeoutError(20)).toMatchObject({ code: 'MNOPS_CORE_TIMEOUT', message: 'No answer within 20 ms.' });
 });

@@ -83,9 +83,21 @@ function rejectedOnAbort(signal: AbortSignal): Promise<never> {
 /**
  * The text of a credential at this moment: a function is called, a `secret://path#key` text goes to `call.secret`, any
  * other text is itself.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when that is no text; its kind is told, never its value. What the
+ * function throws comes through as it is.
  */
 export async function credential(value: Credential, call: Pick<Call, 'secret'>): Promise<string> {
-  const text = typeof value === 'function' ? await value() : value;
+  const text: unknown = typeof value === 'function' ? await value() : value;
+  if (typeof text !== 'string') {
+    const expected = typeof value === 'function' ? 'a function that returns text' : 'text or a function';
+    const received = text === undefined ? 'nothing' : text === null ? 'null' : typeof text;
+    const remedy = 'Return the text of the credential, or a promise of it.';
+    throw coreError('MNOPS_CORE_CONFIG_INVALID', `Invalid credential: expected ${expected}, received ${received}.`, {
+      remedy,
+      details: { issues: [{ field: 'credential', expected, received, remedy }] },
+    });
+  }
   return text.startsWith('secret://') ? await call.secret(text) : text;
 }
 
