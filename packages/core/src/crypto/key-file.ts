@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { link, open, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { configError, functionSchema, parseOptions, textSchema } from '../config/index.js';
 import { coreError, storageError } from '../errors/core-error.js';
 import { codeOf, MnopsError } from '../errors/mnops-error.js';
 import { ensureFolder, syncFolder, writeFileAtomic } from '../files/atomic.js';
@@ -30,14 +32,23 @@ export interface KeyFile extends KeyWrapper {
 
 const label = 'mnops-key-1';
 
+const optionsSchema = v.strictObject({
+  file: v.optional(textSchema),
+  create: v.optional(v.boolean()),
+  onCreated: v.optional(functionSchema),
+  keyId: v.optional(textSchema),
+});
+
 /**
  * A key wrapper whose key stands in a file that only its owner may read. The file is read at the first use; its one line
  * is `mnops-key-1:<key in base64url>:<check in hexadecimal>`.
  *
- * @throws {MnopsError} At use: `MNOPS_CORE_KEY_INVALID` when the file is absent and may not be made, readable by others,
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`. At use: `MNOPS_CORE_KEY_INVALID` when the file is absent and may not be made, readable by others,
  * damaged, or another key than the data was sealed with; `MNOPS_CORE_STORAGE_FAILED`.
  */
 export function keyFile(options: KeyFileOptions = {}): KeyFile {
+  if (typeof options === 'string') throw pathAlone();
+  parseOptions('keyFile', optionsSchema, options);
   const file = resolve(options.file ?? defaultFile(process.env));
   let loading: Promise<Uint8Array> | undefined;
 
@@ -62,6 +73,11 @@ export function keyFile(options: KeyFileOptions = {}): KeyFile {
     wrap: async (dataKey, context, call) => wrapDataKey(await load(true, call), dataKey, context),
     unwrap: async (_keyId, wrapped, context, call) => unwrapDataKey(await load(false, call), wrapped, context),
   };
+}
+
+function pathAlone(): Error {
+  const remedy = 'Write `keyFile({ file })`.';
+  return configError('keyFile', [{ field: '', expected: 'an object with `file`', received: 'string', remedy }]);
 }
 
 /** Where the key file is when nobody says otherwise. */

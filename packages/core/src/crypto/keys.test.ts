@@ -162,3 +162,40 @@ describe('rawKey', () => {
     );
   });
 });
+
+describe('a key given in the wrong shape', () => {
+  const odd = (value: unknown) => value as never;
+  it.each([
+    ['keyFile', () => keyFile(odd('/keys/swordfish')), 'keyFile({ file })'],
+    ['keyFile', () => keyFile(odd({ path: '/keys/swordfish' })), 'file'],
+    ['keyFile', () => keyFile(odd(['/keys/swordfish'])), 'options'],
+    ['keyFile', () => keyFile(odd(null)), 'options'],
+    ['passphraseKey', () => passphraseKey(odd('swordfish')), 'passphraseKey({ passphrase })'],
+    ['passphraseKey', () => passphraseKey(odd(() => 'swordfish')), 'passphraseKey({ passphrase })'],
+    ['passphraseKey', () => passphraseKey(odd({})), 'passphrase'],
+    ['passphraseKey', () => passphraseKey(odd({ passphrase: 'swordfish', rounds: 1 })), 'rounds'],
+    ['rawKey', () => rawKey(Buffer.alloc(32), odd('swordfish')), 'options'],
+    ['rawKey', () => rawKey(Buffer.alloc(32), odd({ id: 'swordfish' })), 'keyId'],
+  ])('is refused by %s with what to write', (name, make, hint) => {
+    const failure = thrownBy(make);
+    expect(failure).toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID' });
+    expect(failure.message).toContain(name);
+    expect(failure.message).toContain(hint);
+    expect(failure.message + JSON.stringify(failure)).not.toContain('swordfish');
+  });
+
+  it('is refused by rawKey with its kind or length', () => {
+    expect(thrownBy(() => rawKey(odd('swordfish'))).message).toMatch(/received string/);
+    expect(thrownBy(() => rawKey(odd({ key: 'swordfish' }))).message).toMatch(/received object/);
+    expect(thrownBy(() => rawKey(Buffer.alloc(16))).message).toMatch(/received 16 bytes/);
+  });
+
+  function thrownBy(make: () => unknown): Error {
+    try {
+      make();
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error('nothing was thrown');
+  }
+});

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import * as v from 'valibot';
 import { credential } from '../call.js';
+import { configError, credentialSchema, parseOptions, textSchema } from '../config/index.js';
 import { coreError } from '../errors/core-error.js';
 import type { Call, Credential } from '../spi/base.js';
 import type { KeyWrapper } from '../spi/key-wrapper.js';
@@ -23,6 +25,12 @@ export const openingIterations = 100_000;
 /** Most iterations that are tried: a forged file must not occupy the machine. */
 export const mostIterations = 10_000_000;
 
+const optionsSchema = v.strictObject({
+  passphrase: credentialSchema,
+  iterations: v.optional(v.number()),
+  keyId: v.optional(textSchema),
+});
+
 const blobVersion = 1;
 const saltBytes = 16;
 const headBytes: number = 1 + 4 + saltBytes;
@@ -35,10 +43,12 @@ const mostCachedKeys = 32;
  * keeps up to 32 derived keys, and seals with the salt that it last opened with, so data written by many processes does
  * not collect salts.
  *
- * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for iterations out of bounds. Opening: `MNOPS_CORE_KEY_INVALID` for a
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for wrong options, such as iterations out of bounds. Opening: `MNOPS_CORE_KEY_INVALID` for a
  * wrong or empty passphrase, `MNOPS_CORE_INTEGRITY` below 100,000 or above 10,000,000 iterations.
  */
 export function passphraseKey(options: PassphraseKeyOptions): KeyWrapper {
+  if (typeof options === 'string' || typeof options === 'function') throw passphraseAlone(typeof options);
+  parseOptions('passphraseKey', optionsSchema, options);
   const { passphrase, iterations = sealingIterations, keyId = 'passphrase' } = options;
   checkIterations(iterations);
   const derived = new Map<string, Promise<Uint8Array>>();
@@ -77,6 +87,11 @@ export function passphraseKey(options: PassphraseKeyOptions): KeyWrapper {
   }
 
   return { specVersion: 1, kind: 'key-wrapper', id: 'passphrase-key', keyId, wrap, unwrap };
+}
+
+function passphraseAlone(received: string): Error {
+  const remedy = 'Write `passphraseKey({ passphrase })`.';
+  return configError('passphraseKey', [{ field: '', expected: 'an object with `passphrase`', received, remedy }]);
 }
 
 /** Version (1 byte), iterations (4, big-endian), salt (16); the wrapped key follows. */
