@@ -61,6 +61,45 @@ describe('httpClient', () => {
     expect(server.requests[0]?.headers['authorization']).toBe(`Basic ${Buffer.from('us@er:pa:ss').toString('base64')}`);
   });
 
+  it('takes a bare percent sign in name and password as it stands', async () => {
+    await client.request({ url: server.url.replace('//', '//us%er:100%@') });
+    const expected = `Basic ${Buffer.from('us%er:100%').toString('base64')}`;
+    expect(server.requests[0]?.headers['authorization']).toBe(expected);
+  });
+
+  it('refuses what cannot be sent by its field, quoting nothing', async () => {
+    const circular: Record<string, unknown> = { swordfish: 'swordfish' };
+    circular['swordfish'] = circular;
+    const thrower = {
+      toJSON: () => {
+        throw new Error('swordfish');
+      },
+    };
+    const wrong: [object, string][] = [
+      [{ json: circular }, 'json'],
+      [{ json: { swordfish: 1n } }, 'json'],
+      [{ json: () => 'swordfish' }, 'json'],
+      [{ json: thrower }, 'json'],
+      [{ body: { swordfish: 1 } }, 'body'],
+      [{ body: null }, 'body'],
+      [{ body: 42 }, 'body'],
+      [{ url: 'swordfish' }, 'url'],
+      [{ url: 'http://' }, 'url'],
+      [{ url: 'http://[swordfish' }, 'url'],
+      [{ url: undefined }, 'url'],
+      [{ url: 'ftp://swordfish/' }, 'url'],
+    ];
+    for (const [input, field] of wrong) {
+      for (const stream of [false, true]) {
+        const error = await client.request({ url: server.url, ...input, stream } as never).catch((each) => each);
+        expect(error).toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID', details: { issues: [{ field }] } });
+        expect(`${error.stack}${JSON.stringify(error)}`).not.toContain('swordfish');
+        expect(error.cause).toBeUndefined();
+      }
+    }
+    expect(server.requests).toEqual([]);
+  });
+
   it('keeps one connection for requests in turn', async () => {
     const ports = new Set<string>();
     server.handler(() => ({}));

@@ -133,12 +133,42 @@ function isStream(body: RequestInput['body']): body is AsyncIterable<Uint8Array>
   return typeof body === 'object' && !(body instanceof Uint8Array);
 }
 
+function isIterable(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null) return false;
+  return Symbol.asyncIterator in body || Symbol.iterator in body;
+}
+
+/** Whatever cannot be sent is told by its field; the reason of `JSON.stringify` would quote names of the caller's data. */
+function jsonText(json: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(json);
+  } catch {
+    // below
+  }
+  if (text !== undefined) return text;
+  const remedy = 'Take out circular references, BigInt values, functions, and `toJSON` methods that throw.';
+  throw unsendable('json', 'a value that JSON can hold', json, remedy);
+}
+
+function unsendable(field: string, expected: string, value: unknown, remedy: string): Error {
+  const received = value === null ? 'null' : typeof value;
+  return coreError('MNOPS_CORE_CONFIG_INVALID', `Invalid request: ${field} must be ${expected}.`, {
+    details: { issues: [{ field, expected, received, remedy }] },
+    remedy,
+  });
+}
+
 function preparedBody(input: RequestInput): PreparedBody {
   if (input.json !== undefined) {
-    const content = Buffer.from(JSON.stringify(input.json));
+    const content = Buffer.from(jsonText(input.json));
     return { content, size: content.length, type: 'application/json' };
   }
   const { body } = input;
+  const known = body === undefined || typeof body === 'string' || body instanceof Uint8Array || isIterable(body);
+  if (!known) {
+    throw unsendable('body', 'text, bytes or a stream of bytes', body, 'Use `json` to send an object as JSON.');
+  }
   if (isStream(body)) return { content: body, size: input.size, type: undefined };
   const content = typeof body === 'string' ? Buffer.from(body) : body;
   return { content, size: content?.length, type: undefined };

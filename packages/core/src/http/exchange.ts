@@ -86,9 +86,18 @@ function transportOptions(request: PreparedRequest): Record<string, unknown> {
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
     ...(url.username === '' && url.password === ''
       ? {}
-      : { auth: `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}` }),
+      : { auth: `${decodedPart(url.username)}:${decodedPart(url.password)}` }),
     ...(secure ? tls : {}),
   };
+}
+
+/** User information is often written with a bare percent sign; it is then meant as it stands. */
+function decodedPart(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function answered(
