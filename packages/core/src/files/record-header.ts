@@ -1,7 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { coreError, storageError } from '../errors/core-error.js';
 import { MnopsError } from '../errors/mnops-error.js';
-import { decodeHeader, type FileHeader, headerBytes, recordsAt, secondHeaderAt } from './record-format.js';
+import {
+  containerVersion,
+  decodeHeader,
+  type FileHeader,
+  headerBytes,
+  recordsAt,
+  secondHeaderAt,
+} from './record-format.js';
 
 /** A file whose header was read. */
 export interface OpenedFile {
@@ -43,7 +50,8 @@ function judge(bytes: Buffer, file: string, magic: string, version: number): Omi
   if (header === undefined) {
     const named = [0, secondHeaderAt].some((at) => bytes.toString('latin1', at, at + 8) === magic);
     const why = named || bytes.length === 0 ? 'both copies of its header are damaged' : `it is not a ${magic} file`;
-    throw unreadable(file, why);
+    const newer = [0, secondHeaderAt].some((at) => mayBeNewer(bytes, at, magic, version));
+    throw unreadable(file, why, { headerLost: !newer });
   }
   if (header.magic !== magic) throw unreadable(file, `it is a ${header.magic} file, not ${magic}`);
   if (header.version !== version) {
@@ -55,6 +63,14 @@ function judge(bytes: Buffer, file: string, magic: string, version: number): Omi
   return { header, damagedCopies, cutAt: bytes.length < recordsAt ? bytes.length : undefined };
 }
 
-function unreadable(file: string, why: string): Error {
-  return coreError('MNOPS_CORE_STORAGE_UNREADABLE', `Cannot open ${file}: ${why}.`, { details: { path: file } });
+/** A header that cannot be read but bears the magic and a higher version may be whole for a program of that version. */
+function mayBeNewer(bytes: Buffer, at: number, magic: string, version: number): boolean {
+  if (bytes.length < at + 12 || bytes.toString('latin1', at, at + 8) !== magic) return false;
+  return bytes.readUInt16LE(at + 8) > containerVersion || bytes.readUInt16LE(at + 10) > version;
+}
+
+function unreadable(file: string, why: string, facts: { readonly headerLost: boolean } = { headerLost: false }): Error {
+  return coreError('MNOPS_CORE_STORAGE_UNREADABLE', `Cannot open ${file}: ${why}.`, {
+    details: { path: file, ...facts },
+  });
 }

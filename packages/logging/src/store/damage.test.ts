@@ -214,6 +214,42 @@ describe('a file cut into its header', () => {
     expect((await read(folder)).indexes).toEqual([...indexes, 2]);
   });
 
+  it.each([
+    ['open log', /open-.*\.log$/, 0],
+    ['open log', /open-.*\.log$/, 8],
+    ['checkpoints', /checkpoints\.log$/, 0],
+  ])('is set aside when both copies are zeroed, from byte %#: %s %s %i', async (_, pattern, from) => {
+    const store = await open(folder);
+    await store.append({ entries: [entry(0)] }, testCall());
+    await store.sealNow();
+    await store.append({ entries: [entry(1)] }, testCall());
+    await store.close();
+    const file = await fileOf(folder, pattern);
+    const bytes = await readFile(file);
+    for (const copy of [0, 512]) bytes.fill(0, copy + from, copy + 64);
+    await writeFile(file, bytes);
+    const { indexes, damage, partial } = await read(folder);
+    expect(indexes).toEqual(file.includes('open-') ? [0] : [0, 1]);
+    expect(damage).toMatchObject([{ code: 'MNOPS_CORE_STORAGE_UNREADABLE', file: `${file}.bad`, records: 0 }]);
+    expect(partial).toEqual(['storage-damaged']);
+    expect(await readFile(`${file}.bad`)).toEqual(bytes);
+  });
+
+  it('keeps its place when it may be whole for a newer version', async () => {
+    const store = await open(folder);
+    await store.append({ entries: [entry(0)] }, testCall());
+    await store.close();
+    const file = await fileOf(folder, /open-.*\.log$/);
+    const whole = await readFile(file);
+    for (const field of [8, 10]) {
+      const newer = Buffer.from(whole);
+      for (const copy of [0, 512]) newer.writeUInt16LE(2, copy + field);
+      await writeFile(file, newer);
+      await expect(open(folder)).rejects.toMatchObject({ code: 'MNOPS_CORE_STORAGE_UNREADABLE' });
+      expect(await readFile(file)).toEqual(newer);
+    }
+  });
+
   it('of another writer is ignored and told of, and read again when its writer made a new one', async () => {
     const other = await open(folder);
     await other.append({ entries: [entry(0)] }, testCall());

@@ -5,8 +5,8 @@ import type { StorageDamage } from '@mnops/core/spi';
 const headerBytes = 64;
 
 /**
- * Opens a file of this writer; one whose header is lost is set aside and made anew, for one short file must not stop the
- * whole store. A file of another version keeps its place: the program that wrote it can still read it.
+ * Opens a file of this writer; one whose header is lost is set aside and made anew, for one such file must not stop the
+ * whole store. It is never deleted. A file of another version keeps its place: the program that wrote it can still read it.
  */
 export async function openOrSetAside<T>(
   file: string,
@@ -16,7 +16,8 @@ export async function openOrSetAside<T>(
   try {
     return await openFile();
   } catch (error) {
-    if (!MnopsError.is(error, 'MNOPS_CORE_STORAGE_UNREADABLE') || !(await isShort(file))) throw error;
+    if (!MnopsError.is(error, 'MNOPS_CORE_STORAGE_UNREADABLE')) throw error;
+    if (error.details?.['headerLost'] !== true && !(await isShort(file))) throw error;
     const aside = await freeName(file);
     await rename(file, aside).catch((cause: unknown) => {
       throw storageError('rename', file, cause);
