@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { configError } from '@mnops/core/config';
 import type { LogLevel } from '@mnops/core/spi';
 import { createLogger, type LoggerOptions, type Logger as WinstonLogger } from 'winston';
 import type { Logger } from '../logger/logger.js';
@@ -77,8 +78,11 @@ function isTaken(
 /**
  * A winston logger whose entries go to a manager within the call. Its own streams are passed by: they hold entries back
  * until a later turn, which a process that ends does not have. Transports added later get what they always got.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for `transports`, which would have to be left out.
  */
 export function createWinstonLogger(manager: WinstonTarget, options: CreateWinstonLoggerOptions = {}): WinstonLogger {
+  refuseTransports(options);
   const { name = 'winston', ...winstonOptions } = options;
   const transport = mnopsTransport(manager, { name });
   const logger = createLogger({ ...winstonOptions, transports: [transport] });
@@ -94,6 +98,21 @@ export function createWinstonLogger(manager: WinstonTarget, options: CreateWinst
   };
   logger.write = direct as typeof logger.write;
   return logger;
+}
+
+/** Left out without a word, they would be missed when they are needed. */
+function refuseTransports(options: object): void {
+  const { transports } = options as { readonly transports?: unknown };
+  if (transports === undefined) return;
+  throw configError('createWinstonLogger', [
+    {
+      field: 'transports',
+      expected: 'no such option',
+      received: Array.isArray(transports) ? 'array' : typeof transports,
+      remedy:
+        'Add others with `logger.add(transport)`, or call `winston.createLogger` with `mnopsTransport(logs)` among them.',
+    },
+  ]);
 }
 
 /** Runs the logger's format, as winston would; a format that fails leaves the entry as it was. */

@@ -52,6 +52,21 @@ describe('createWinstonLogger', () => {
   });
 });
 
+it('refuses transports by name, in place of leaving them out', async () => {
+  const { logs } = await started();
+  for (const transports of [[new winston.transports.Console()], new winston.transports.Console(), []]) {
+    const options = { transports } as object;
+    expect(() => createWinstonLogger(logs, options)).toThrow(
+      expect.objectContaining({
+        code: 'MNOPS_CORE_CONFIG_INVALID',
+        details: { issues: [expect.objectContaining({ field: 'transports' })] },
+        message: expect.stringContaining('logger.add'),
+      }),
+    );
+  }
+  await logs.stop();
+});
+
 describe('mnopsTransport', () => {
   it('works in any winston logger and beside other transports', async () => {
     const { logs, entries } = await started();
