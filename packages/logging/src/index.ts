@@ -11,6 +11,7 @@ export type {
   LogSource,
   LogTest,
 } from '@mnops/core/spi';
+export type { NoOptions } from './call-options.js';
 export { codes, type LoggingErrorCode } from './codes.js';
 export type { Collection, CollectionStats, CollectOptions } from './collect/collection.js';
 export type { LogFormat, LogFormatter } from './formats/line-format.js';

@@ -236,6 +236,24 @@ describe('bad input', () => {
   });
 });
 
+it('refuses unknown options of its calls by name', async () => {
+  const logs = make({ store: {} });
+  await logs.start();
+  const odd = { timeoutMS: 5 } as never;
+  const named = { code: 'MNOPS_CORE_CONFIG_INVALID', message: expect.stringContaining('timeoutMS') };
+  await expect(logs.search({}, odd)).rejects.toMatchObject(named);
+  await expect(logs.search({ timeoutMS: 5 } as never)).rejects.toMatchObject(named);
+  await expect(logs.append([{ message: 'a' }], odd)).rejects.toMatchObject(named);
+  await expect(logs.tail({}, odd).next()).rejects.toMatchObject(named);
+  await expect(logs.health(odd)).rejects.toMatchObject(named);
+  expect(() => logs.stats(odd)).toThrow(expect.objectContaining(named));
+  expect(() => logs.logger('a', odd)).toThrow(expect.objectContaining(named));
+  await expect(logs.search({}, 'soon' as never)).rejects.toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID' });
+  const rest = { timeoutMs: 5_000, signal: new AbortController().signal };
+  await logs.append([{ message: 'kept' }], rest);
+  expect((await logs.search({}, { ...rest, maxScanBytes: Number.POSITIVE_INFINITY })).entries).toHaveLength(1);
+});
+
 async function sealed(store: string): Promise<void> {
   await vi.waitFor(async () => {
     const names = await readdir(join(store, 'writers'), { recursive: true });

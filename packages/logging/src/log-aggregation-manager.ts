@@ -14,6 +14,7 @@ import type {
   ServiceIdentity,
   StorageDamage,
 } from '@mnops/core/spi';
+import { checkCallOptions, type NoOptions } from './call-options.js';
 import { loggingError } from './codes.js';
 import { type Collection, type CollectOptions, checkedCollectOptions, SourceCollection } from './collect/collection.js';
 import { LineDispatch } from './line-dispatch.js';
@@ -117,6 +118,7 @@ export class LogAggregationManager implements AsyncDisposable {
 
   /** A logger. Loggers of the same name are equal; a name with dots can be selected by `db.*`. */
   logger(name: string, options: { readonly level?: LevelSetting | undefined } = {}): Logger {
+    checkCallOptions('logger', options);
     return managedLogger(this.#core.shared, name, options.level);
   }
 
@@ -135,6 +137,7 @@ export class LogAggregationManager implements AsyncDisposable {
 
   /** Keeps entries; they are durable when the promise resolves, if the store is. They do not go to the sinks. */
   async append(entries: Iterable<LogEntryInput>, options: CallOptions = {}): Promise<{ readonly entries: number }> {
+    checkCallOptions('append', options);
     const store = this.#openStore();
     const nowMs = this.#clock.now();
     const defaults = { nowMs, stream: this.service.name, resource: resourceOf(this.service) };
@@ -167,6 +170,7 @@ export class LogAggregationManager implements AsyncDisposable {
   }
 
   async #search(query: LogQuery, options: SearchOptions): Promise<LogSearchResult> {
+    checkCallOptions('search', options);
     const store = this.#openStore();
     const resolved = resolveQuery(query, this.#clock.now(), options.maxScanBytes ?? defaultScanBytes);
     const { signal, timeoutMs = defaultSearchMs } = options;
@@ -182,6 +186,7 @@ export class LogAggregationManager implements AsyncDisposable {
 
   /** Matching entries as they arrive from now on, those of other processes in the same folder included. */
   async *tail(query: LogQuery = {}, options: Pick<CallOptions, 'signal'> = {}): AsyncGenerator<LogEntry, void> {
+    checkCallOptions('tail', options);
     const store = this.#openStore();
     const resolved = resolveQuery(query, this.#clock.now(), defaultScanBytes);
     const signals = options.signal === undefined ? [] : [options.signal];
@@ -210,7 +215,8 @@ export class LogAggregationManager implements AsyncDisposable {
   }
 
   /** The counters since the constructor. */
-  stats(): LogStats {
+  stats(options: NoOptions = {}): LogStats {
+    checkCallOptions('stats', options);
     const { counters } = this.#core;
     return {
       ...counters,
@@ -227,7 +233,9 @@ export class LogAggregationManager implements AsyncDisposable {
     };
   }
 
-  async health(): Promise<HealthReport> {
+  /** Whether entries are written and kept now, and what is wrong. */
+  async health(options: NoOptions = {}): Promise<HealthReport> {
+    checkCallOptions('health', options);
     const { status, reasons } = this.#lifecycle;
     const judged = { ready: 'healthy', degraded: 'degraded', failed: 'unhealthy', stopped: 'unhealthy' } as const;
     const known = Object.hasOwn(judged, status) ? judged[status as keyof typeof judged] : 'unknown';
