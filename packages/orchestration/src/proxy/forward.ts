@@ -236,7 +236,9 @@ export class Forward implements Exchange {
     this.#over = true;
     this.#context.failed(this, target, reason);
     if (this.#response.headersSent) {
-      // A cut connection is the only honest end of an answer that was begun.
+      // A cut connection is the only honest end of an answer that was begun. HTTP/1.0 ends answers by closing: only a reset
+      // tells a cut one from a whole one.
+      if (this.#request.httpVersionMinor === 0) this.#response.socket?.resetAndDestroy();
       this.#response.destroy();
       return;
     }

@@ -66,8 +66,9 @@ export class UpstreamConnection implements ResponseSink {
     });
     this.socket.on('drain', () => this.#exchange?.onDrain());
     this.socket.on('end', () => this.#ended());
-    this.socket.on('error', () => this.#ended());
-    this.socket.on('close', () => this.#ended());
+    // Only an orderly end makes an answer whole: one that was reset, or that this side gave up, is cut.
+    this.socket.on('error', () => this.#lost());
+    this.socket.on('close', () => this.#lost());
   }
 
   /** Whether it carried an exchange before this one. */
@@ -141,7 +142,12 @@ export class UpstreamConnection implements ResponseSink {
       return;
     }
     if (this.#answerBegun && this.#parser.finish()) return;
-    this.#fail(this.#connected ? 'reset' : 'refused');
+    this.#lost();
+  }
+
+  #lost(): void {
+    if (this.#exchange === undefined) this.abandon();
+    else this.#fail(this.#connected ? 'reset' : 'refused');
   }
 
   #fail(failure: ExchangeFailure): void {
