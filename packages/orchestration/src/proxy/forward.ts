@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ProxyFailure } from './figures.js';
 import { isIdempotent } from './http-fields.js';
 import { type RequestFraming, requestHead } from './request-head.js';
@@ -86,6 +87,11 @@ export class Forward implements Exchange {
     this.method = request.method ?? 'GET';
     this.startedMs = context.monotonic();
     response.on('close', () => this.#clientGone());
+  }
+
+  /** Whether the request came over this connection. */
+  cameOver(socket: Socket): boolean {
+    return this.#request.socket === socket;
   }
 
   /** Sends the request to an instance, or keeps it until there is one. */

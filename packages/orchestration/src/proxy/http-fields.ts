@@ -38,6 +38,11 @@ export function isConnectionField(lowerCaseName: string): boolean {
   return connectionFields.has(lowerCaseName);
 }
 
+/** Whether a field says for whom and from where a request was passed on; only proxies may say so. */
+export function isForwardingField(lowerCaseName: string): boolean {
+  return lowerCaseName === 'forwarded' || lowerCaseName.startsWith('x-forwarded-');
+}
+
 /** Names that a `Connection` field lists, in lower case; those that must pass anyway are left out. */
 export function listedFields(connection: string | undefined): readonly string[] {
   if (connection === undefined) return [];

@@ -30,6 +30,8 @@ export interface ServiceListenerOptions {
 
 const knownMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const readBytes = 65_536;
+/** Closing at once would reset the connection under the last answer. */
+const lingerMs = 2_000;
 const statusClasses = ['', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
 /** The stable address of one service: takes requests on a port and shares them out over its instances. */
@@ -44,6 +46,8 @@ export class ServiceListener implements ForwardContext {
   readonly #active: Set<Forward> = new Set();
   readonly #held: Map<Forward, number> = new Map();
   readonly #sockets: Set<Socket> = new Set();
+  /** Connections that were answered for the last time, and since when; the client has a moment to read that. */
+  readonly #leaving: Map<Socket, number> = new Map();
   #port = 0;
 
   constructor(options: ServiceListenerOptions) {
@@ -54,7 +58,12 @@ export class ServiceListener implements ForwardContext {
       maxHeadBytes: limits.maxHeaderBytes,
       readBuffer: Buffer.allocUnsafeSlow(readBytes),
     });
-    this.#server = createServer({ maxHeaderSize: limits.maxHeaderBytes, noDelay: true });
+    this.#server = createServer({
+      maxHeaderSize: limits.maxHeaderBytes,
+      noDelay: true,
+      // Node answers such a request itself and goes on with what follows it: it is refused with the others instead.
+      requireHostHeader: false,
+    });
     // All fields, bounded by their bytes: with a limit Node frames by the first ones and shows more of them to be passed on.
     this.#server.maxHeadersCount = 0;
     this.#server.keepAliveTimeout = clientKeepAliveMs;
@@ -65,12 +74,21 @@ export class ServiceListener implements ForwardContext {
     this.#server.on('checkExpectation', (request, response) => this.#take(request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as Socket, head));
     this.#server.on('connect', (_request, socket) => {
-      socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      this.#leave(
+        socket as Socket,
+        'HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
+      );
     });
     this.#server.on('clientError', (error, socket) => this.#malformed(error, socket as Socket));
     this.#server.on('connection', (socket) => {
+      if (this.#sockets.has(socket)) return;
       this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket));
+      // Once Node's server gave a connection away, nobody else hears of its errors, and an error unheard ends the process.
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        this.#leaving.delete(socket);
+      });
     });
   }
 
@@ -129,6 +147,7 @@ export class ServiceListener implements ForwardContext {
         forward.fail('timeout');
     }
     for (const [forward, sinceMs] of this.#held) if (now - sinceMs > holdMs) forward.fail('hold-timeout');
+    for (const [socket, sinceMs] of this.#leaving) if (now - sinceMs > lingerMs) socket.destroy();
     this.route.sweep();
   }
 
@@ -218,11 +237,17 @@ export class ServiceListener implements ForwardContext {
   }
 
   #take(request: IncomingMessage, response: ServerResponse): void {
+    // Node reads on behind a request that was refused as ambiguous: what it finds there is perhaps no request at all.
+    if (this.#leaving.size > 0 && this.#leaving.has(request.socket)) return;
     let framing: RequestFraming;
     try {
       framing = requestFraming(request);
     } catch {
+      const { socket } = request;
       this.#countFailure(undefined, 'bad-request');
+      // An answer to an earlier request may still be under way before this one.
+      this.#leaving.set(socket, Number.POSITIVE_INFINITY);
+      response.on('finish', () => this.#leave(socket));
       refuse(response, 'bad-request');
       return;
     }
@@ -252,8 +277,16 @@ export class ServiceListener implements ForwardContext {
 
   #malformed(error: Error, socket: Socket): void {
     const code = codeOf(error);
+    if (this.#leaving.has(socket)) return;
     if (code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
+      return;
+    }
+    const under = [...this.#active].filter((forward) => forward.cameOver(socket));
+    if (under.length > 0) {
+      // The end of its body is lost, and no answer to what follows may get in between.
+      this.#leaving.set(socket, this.monotonic());
+      for (const forward of under) forward.fail('bad-request');
       return;
     }
     this.#countFailure(undefined, 'bad-request');
@@ -263,6 +296,14 @@ export class ServiceListener implements ForwardContext {
         : code === 'ERR_HTTP_REQUEST_TIMEOUT'
           ? '408 Request Timeout'
           : '400 Bad Request';
-    socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    this.#leave(socket, `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  }
+
+  /** Ends a connection with its last answer; the client is not waited for long. */
+  #leave(socket: Socket, answer?: string): void {
+    if (socket.destroyed) return;
+    this.#leaving.set(socket, this.monotonic());
+    if (answer === undefined) socket.end();
+    else socket.end(answer);
   }
 }
