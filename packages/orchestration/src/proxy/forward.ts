@@ -5,6 +5,7 @@ import { isIdempotent } from './http-fields.js';
 import { type RequestFraming, requestHead } from './request-head.js';
 import type { ResponseHead } from './response-parser.js';
 import type { Target } from './target.js';
+import { joinTunnel, opensWebsocket, type Tunnel, type Upgrade } from './upgrade.js';
 import type { Exchange, ExchangeFailure, UpstreamConnection } from './upstream-pool.js';
 import { writeWhole } from './whole-answer.js';
 
@@ -12,10 +13,13 @@ import { writeWhole } from './whole-answer.js';
 export interface ForwardContext {
   readonly closing: boolean;
   monotonic(): number;
-  next(tried: readonly Target[]): Target | undefined;
+  next(tried: readonly Target[], tunnel: boolean): Target | undefined;
   /** Keeps the request until there is an instance. Returns false when it must be refused. */
   hold(forward: Forward): boolean;
   answered(forward: Forward, target: Target, status: number): void;
+  /** The answer is a tunnel, which stays in flight until `ended`. */
+  opened(forward: Forward, target: Target, status: number): void;
+  ended(forward: Forward): void;
   failed(forward: Forward, target: Target | undefined, reason: ProxyFailure): void;
   aborted(forward: Forward): void;
 }
@@ -63,10 +67,13 @@ export class Forward implements Exchange {
   waitingSinceMs: number | undefined;
   /** Whether it had to wait for an instance. */
   wasHeld = false;
+  /** What the answer has become, if it was a 101. */
+  tunnel: Tunnel | undefined;
   readonly #context: ForwardContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #framing: RequestFraming;
+  readonly #upgrade: Upgrade | undefined;
   readonly #tried: Target[] = [];
   #tries = 0;
   #target: Target | undefined;
@@ -79,11 +86,18 @@ export class Forward implements Exchange {
   #status = 0;
   #over = false;
 
-  constructor(context: ForwardContext, request: IncomingMessage, response: ServerResponse, framing: RequestFraming) {
+  constructor(
+    context: ForwardContext,
+    request: IncomingMessage,
+    response: ServerResponse,
+    framing: RequestFraming,
+    upgrade?: Upgrade,
+  ) {
     this.#context = context;
     this.#request = request;
     this.#response = response;
     this.#framing = framing;
+    this.#upgrade = upgrade;
     this.method = request.method ?? 'GET';
     this.startedMs = context.monotonic();
     response.on('close', () => this.#clientGone());
@@ -97,7 +111,8 @@ export class Forward implements Exchange {
   /** Sends the request to an instance, or keeps it until there is one. */
   dispatch(fresh = false): void {
     if (this.#over) return;
-    const target = this.#context.next(this.#tried) ?? this.#context.next([]);
+    const tunnel = this.#upgrade !== undefined;
+    const target = this.#context.next(this.#tried, tunnel) ?? this.#context.next([], tunnel);
     if (target === undefined) {
       if (!this.#context.hold(this)) this.fail('no-instance');
       return;
@@ -113,7 +128,8 @@ export class Forward implements Exchange {
     const socket = this.#connection!.socket;
     // A held request was begun long before it is sent.
     this.waitingSinceMs = this.#tries > 1 || this.wasHeld ? this.#context.monotonic() : this.startedMs;
-    socket.write(requestHead(this.#request, this.#framing), 'latin1');
+    const protocol = this.#upgrade === undefined ? undefined : 'websocket';
+    socket.write(requestHead(this.#request, this.#framing, protocol), 'latin1');
     if (this.#framing === 'none') {
       this.#sentAll = true;
       return;
@@ -155,9 +171,10 @@ export class Forward implements Exchange {
 
   onHead(head: ResponseHead): void {
     this.waitingSinceMs = undefined;
-    if (head.status === 101) {
+    if (head.status === 101 && (this.#upgrade === undefined || !opensWebsocket(head))) {
+      const target = this.#target;
       this.#release(false);
-      this.#fail('invalid-response');
+      this.#fail('invalid-response', target);
       return;
     }
     this.#status = head.status;
@@ -191,6 +208,10 @@ export class Forward implements Exchange {
     this.#connection?.socket.resume();
     if (this.#over) return;
     this.#over = true;
+    if (this.#status === 101) {
+      this.#openTunnel(this.#upgrade!, this.#head!);
+      return;
+    }
     const target = this.#target!;
     const body = this.#body;
     const head = this.#head;
@@ -253,6 +274,28 @@ export class Forward implements Exchange {
       this.#request.resume();
     }
     refuse(this.#response, reason);
+  }
+
+  #openTunnel(upgrade: Upgrade, head: ResponseHead): void {
+    const target = this.#target!;
+    const connection = this.#connection!;
+    this.#target = undefined;
+    this.#connection = undefined;
+    this.#response.detachSocket(upgrade.client);
+    upgrade.watched();
+    const tunnel = joinTunnel(
+      upgrade,
+      connection,
+      head,
+      () => this.#context.monotonic(),
+      () => {
+        target.ended(tunnel);
+        this.#context.ended(this);
+      },
+    );
+    this.tunnel = tunnel;
+    target.opened(tunnel);
+    this.#context.opened(this, target, head.status);
   }
 
   #write(): void {

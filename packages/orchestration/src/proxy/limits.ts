@@ -8,7 +8,10 @@ export interface ProxyLimits {
   readonly holdMs?: number | undefined;
   /** Size of a request's or answer's fields, bytes. Default 16_384; then 431 or 502. */
   readonly maxHeaderBytes?: number | undefined;
-  /** How long an instance may take until its answer begins. Default 60_000; then 504. */
+  /**
+   * How long an instance may take until its answer begins. Default 60_000; then 504. A websocket of which one side has ended is
+   * closed when nothing came for so long.
+   */
   readonly answerTimeoutMs?: number | undefined;
   /** How long a drained instance keeps its websockets. Default 5_000. */
   readonly upgradeDrainMs?: number | undefined;

@@ -60,16 +60,22 @@ export class Route {
     this.#regroup();
   }
 
-  /** The instance for one request, or `undefined` when there is none. `tried`: those that refused this request before. */
-  next(tried: readonly Target[]): Target | undefined {
-    if (this.#shares.by === 'instance') return fromGroup(this.#all, tried);
+  /**
+   * The instance for one request, or `undefined` when there is none.
+   *
+   * @param tried - Those that refused this request before.
+   * @param tunnel - It asks for a tunnel. Tunnels are spread by their own number too: idle ones are no reason to send plain
+   * requests elsewhere.
+   */
+  next(tried: readonly Target[], tunnel = false): Target | undefined {
+    if (this.#shares.by === 'instance') return fromGroup(this.#all, tried, tunnel);
     const revision = this.#pick.next();
     if (revision === undefined) return undefined;
-    const target = fromGroup(this.#groups.get(revision), tried);
+    const target = fromGroup(this.#groups.get(revision), tried, tunnel);
     if (target !== undefined) return target;
     // Better the other version than an error: its weight says that it may be shown.
     for (const other of this.#pick.names) {
-      const found = other === revision ? undefined : fromGroup(this.#groups.get(other), tried);
+      const found = other === revision ? undefined : fromGroup(this.#groups.get(other), tried, tunnel);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -107,17 +113,20 @@ export class Route {
 }
 
 /** In turn, but past instances that have more to do than the least busy one. */
-function fromGroup(group: Group | undefined, tried: readonly Target[]): Target | undefined {
+function fromGroup(group: Group | undefined, tried: readonly Target[], tunnel: boolean): Target | undefined {
   if (group === undefined) return undefined;
   const { targets } = group;
   let best: Target | undefined;
+  let least = 0;
   let bestIndex = 0;
   for (let step = 0; step < targets.length; step += 1) {
     const index = (group.cursor + step) % targets.length;
     const target = targets[index]!;
     if (tried.length > 0 && tried.includes(target)) continue;
-    if (best === undefined || target.inFlight < best.inFlight) {
+    const load = tunnel ? target.inFlight : target.requests;
+    if (best === undefined || load < least) {
       best = target;
+      least = load;
       bestIndex = index;
     }
   }

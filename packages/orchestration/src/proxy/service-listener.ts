@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { codeOf } from '@mnops/core';
 import type { Clock } from '@mnops/core/spi';
@@ -9,7 +9,7 @@ import type { FullProxyLimits } from './limits.js';
 import { type RequestFraming, requestFraming } from './request-head.js';
 import { Route } from './route.js';
 import type { Target } from './target.js';
-import { tunnel } from './upgrade.js';
+import { asksForWebsocket, plainRequest, type Upgrade, watchForEnd } from './upgrade.js';
 
 /** Counts of one service since its listener was opened. */
 export interface ListenerCounts {
@@ -145,6 +145,8 @@ export class ServiceListener implements ForwardContext {
     for (const forward of this.#active) {
       if (forward.waitingSinceMs !== undefined && now - forward.waitingSinceMs > answerTimeoutMs)
         forward.fail('timeout');
+      const quietSinceMs = forward.tunnel?.quietSinceMs;
+      if (quietSinceMs !== undefined && now - quietSinceMs > answerTimeoutMs) forward.tunnel?.end();
     }
     for (const [forward, sinceMs] of this.#held) if (now - sinceMs > holdMs) forward.fail('hold-timeout');
     for (const [socket, sinceMs] of this.#leaving) if (now - sinceMs > lingerMs) socket.destroy();
@@ -172,8 +174,8 @@ export class ServiceListener implements ForwardContext {
     return this.#options.clock.monotonic();
   }
 
-  next(tried: readonly Target[]): Target | undefined {
-    return this.route.next(tried);
+  next(tried: readonly Target[], tunnel: boolean): Target | undefined {
+    return this.route.next(tried, tunnel);
   }
 
   hold(forward: Forward): boolean {
@@ -189,8 +191,12 @@ export class ServiceListener implements ForwardContext {
   }
 
   answered(forward: Forward, target: Target, status: number): void {
-    const now = this.monotonic();
     this.#forget(forward);
+    this.opened(forward, target, status);
+  }
+
+  opened(forward: Forward, target: Target, status: number): void {
+    const now = this.monotonic();
     this.counts.answered += 1;
     const method = knownMethods.has(forward.method) ? forward.method : 'OTHER';
     const statusClass = statusClasses[Math.floor(status / 100)] ?? '5xx';
@@ -210,6 +216,10 @@ export class ServiceListener implements ForwardContext {
       target.series.set(key, series);
     }
     series.add(now, now - forward.startedMs);
+  }
+
+  ended(forward: Forward): void {
+    this.#forget(forward);
   }
 
   failed(forward: Forward, target: Target | undefined, reason: ProxyFailure): void {
@@ -236,7 +246,7 @@ export class ServiceListener implements ForwardContext {
     for (const forward of [...this.#held.keys()]) forward.fail(reason);
   }
 
-  #take(request: IncomingMessage, response: ServerResponse): void {
+  #take(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): void {
     // Node reads on behind a request that was refused as ambiguous: what it finds there is perhaps no request at all.
     if (this.#leaving.size > 0 && this.#leaving.has(request.socket)) return;
     let framing: RequestFraming;
@@ -256,23 +266,37 @@ export class ServiceListener implements ForwardContext {
       refuse(response, 'in-flight-limit');
       return;
     }
-    const forward = new Forward(this, request, response, framing);
+    const forward = new Forward(this, request, response, framing, upgrade);
     this.#options.shared.inFlight += 1;
     this.#active.add(forward);
     forward.dispatch();
   }
 
-  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    tunnel(
-      {
-        maxHeadBytes: this.#options.limits.maxHeaderBytes,
-        next: () => (this.closing ? undefined : this.route.next([])),
-        failed: (target, reason) => this.#countFailure(target, reason),
-      },
-      request,
-      socket,
-      head,
-    );
+  /** Node gives a connection away with a request that asks for another protocol. */
+  #upgrade(request: IncomingMessage, client: Socket, early: Buffer): void {
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    try {
+      response.assignSocket(client);
+    } catch {
+      // An answer to a request before this one is still under way: two would come mixed up.
+      this.#countFailure(undefined, 'bad-request');
+      client.destroy();
+      return;
+    }
+    if (!asksForWebsocket(request)) {
+      response.detachSocket(client);
+      client.unshift(plainRequest(request, early));
+      this.#server.emit('connection', client);
+      return;
+    }
+    const watched = watchForEnd(client);
+    response.on('finish', () => {
+      watched();
+      response.detachSocket(client);
+      this.#leave(client);
+    });
+    this.#take(request, response, { client, early, watched });
   }
 
   #malformed(error: Error, socket: Socket): void {

@@ -103,19 +103,18 @@ export class ServiceProxy {
   /**
    * The instance takes nothing new, what ran on it is answered, and its connections are closed.
    *
-   * @param drainMs - After so long the rest is cut off.
+   * @param drainMs - After so long the rest is cut off. Websockets are ended after `upgradeDrainMs` instead.
    * @returns Requests that were cut off.
    */
   async drainTarget(service: string, instance: string, drainMs: number): Promise<number> {
     const listener = this.#listeners.get(service)?.listener;
     const target = listener?.route.drain(instance);
     if (listener === undefined || target === undefined) return 0;
-    const grace = new AbortController();
-    const late = this.#clock.sleep(drainMs, grace.signal).catch(() => undefined);
-    await Promise.race([target.idle(), late]);
-    grace.abort();
-    if (target.tunnels.size > 0) await this.#tunnelsGone(target.tunnels);
-    const cut = target.inFlight;
+    await Promise.all([
+      this.#within(drainMs, target.idle()),
+      this.#within(this.#limits.upgradeDrainMs, target.tunnelsGone()).then(() => target.endTunnels()),
+    ]);
+    const cut = target.requests;
     if (listener.route.target(instance) === target) listener.route.remove(instance);
     else target.destroy();
     return cut;
@@ -163,8 +162,10 @@ export class ServiceProxy {
     });
   }
 
-  async #tunnelsGone(tunnels: ReadonlySet<() => void>): Promise<void> {
-    const endsAt = this.#clock.monotonic() + this.#limits.upgradeDrainMs;
-    while (tunnels.size > 0 && this.#clock.monotonic() < endsAt) await this.#clock.sleep(50);
+  async #within(graceMs: number, over: Promise<void>): Promise<void> {
+    const grace = new AbortController();
+    const late = this.#clock.sleep(graceMs, grace.signal).catch(() => undefined);
+    await Promise.race([over, late]);
+    grace.abort();
   }
 }

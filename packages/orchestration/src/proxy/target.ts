@@ -1,5 +1,6 @@
 import type { Clock } from '@mnops/core/spi';
 import type { Series } from './figures.js';
+import type { Tunnel } from './upgrade.js';
 import { UpstreamPool } from './upstream-pool.js';
 
 /** Where requests can go: one instance of one revision. */
@@ -26,34 +27,67 @@ export class Target {
   readonly pool: UpstreamPool;
   /** Series of figures by method and status class; filled on first use. */
   readonly series: Map<string, Series> = new Map();
-  /** Ends of tunnels (upgraded connections) that run over this target. */
-  readonly tunnels: Set<() => void> = new Set();
+  /** Requests and open tunnels that run on this target. */
   inFlight = 0;
   draining = false;
+  /** Open tunnels (upgraded connections). */
+  readonly #tunnels: Set<Tunnel> = new Set();
   #idleWaiters: (() => void)[] = [];
+  #tunnelWaiters: (() => void)[] = [];
 
   constructor(address: ProxyTarget, options: UpstreamOptions) {
     this.address = address;
     this.pool = new UpstreamPool({ host: address.host ?? '127.0.0.1', port: address.port, ...options });
   }
 
+  /** Requests whose answer is not whole. */
+  get requests(): number {
+    return this.inFlight - this.#tunnels.size;
+  }
+
   /** A request that ran on this target is over. */
   done(): void {
     this.inFlight -= 1;
-    if (this.inFlight > 0) return;
-    for (const waiter of this.#idleWaiters.splice(0)) waiter();
+    this.#settle();
   }
 
-  /** Resolves once nothing is in flight. */
+  /** A request that ran on this target has become a tunnel. */
+  opened(tunnel: Tunnel): void {
+    this.#tunnels.add(tunnel);
+    this.#settle();
+  }
+
+  /** A tunnel is over. */
+  ended(tunnel: Tunnel): void {
+    this.#tunnels.delete(tunnel);
+    this.done();
+  }
+
+  /** Resolves once no request is in flight; tunnels may be. */
   idle(): Promise<void> {
-    if (this.inFlight === 0) return Promise.resolve();
+    if (this.requests === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Resolves once no tunnel is open. */
+  tunnelsGone(): Promise<void> {
+    if (this.#tunnels.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#tunnelWaiters.push(resolve));
+  }
+
+  /** Ends every tunnel. */
+  endTunnels(): void {
+    for (const tunnel of [...this.#tunnels]) tunnel.end();
+  }
+
+  #settle(): void {
+    if (this.requests === 0) for (const waiter of this.#idleWaiters.splice(0)) waiter();
+    if (this.#tunnels.size === 0) for (const waiter of this.#tunnelWaiters.splice(0)) waiter();
   }
 
   /** Ends every connection; what is in flight fails. */
   destroy(): void {
-    for (const end of this.tunnels) end();
-    this.tunnels.clear();
+    this.endTunnels();
     this.pool.destroy();
   }
 }

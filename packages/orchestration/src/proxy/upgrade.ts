@@ -1,107 +1,157 @@
+import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { ProxyFailure } from './figures.js';
-import { type RequestFraming, requestFraming, requestHead } from './request-head.js';
-import { InvalidResponse, type ResponseHead, ResponseParser } from './response-parser.js';
-import type { Target } from './target.js';
+import type { Socket } from 'node:net';
+import { requestFraming } from './request-head.js';
+import type { ResponseHead } from './response-parser.js';
+import type { UpstreamConnection } from './upstream-pool.js';
 
-/** What an upgrade needs from the listener that took it. */
-export interface UpgradeContext {
-  readonly maxHeadBytes: number;
-  next(): Target | undefined;
-  failed(target: Target | undefined, reason: ProxyFailure): void;
+/** A client that asks for a websocket, and what it sent behind its request. */
+export interface Upgrade {
+  readonly client: Socket;
+  readonly early: Buffer;
+  /** Ends the watch for the client's end. */
+  readonly watched: () => void;
+}
+
+/** An open tunnel. */
+export interface Tunnel {
+  /** When a byte last came while one direction was over already: an instance that overlooks the end of its client keeps nothing. */
+  readonly quietSinceMs: number | undefined;
+  /** Ends both sides at once. */
+  end(): void;
+}
+
+/** Dead peers are found by the system after so long without a byte; a websocket may be silent for as long as it wants. */
+const keepAliveMs = 60_000;
+
+/**
+ * Whether a request asks for a websocket. Any other protocol is not asked for: an instance that speaks HTTP/2 over a tunnel could
+ * be reached past the proxy's rules.
+ */
+export function asksForWebsocket(request: IncomingMessage): boolean {
+  if (request.method !== 'GET' || request.httpVersionMinor === 0) return false;
+  if (request.headers.upgrade?.toLowerCase() !== 'websocket') return false;
+  try {
+    return requestFraming(request) === 'none';
+  } catch {
+    return false;
+  }
+}
+
+/** Whether an answer of 101 opens the websocket that was asked for. */
+export function opensWebsocket(head: ResponseHead): boolean {
+  const { fields } = head;
+  for (let index = 0; index < fields.length; index += 2) {
+    if (fields[index]!.toLowerCase() === 'upgrade') return fields[index + 1]!.toLowerCase() === 'websocket';
+  }
+  return false;
+}
+
+/** The bytes of a request without its wish for another protocol. */
+export function plainRequest(request: IncomingMessage, behind: Buffer): Buffer {
+  const { method, url, httpVersion, rawHeaders } = request;
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    // Without a space: never longer than it came, so it stays within the limit.
+    if (rawHeaders[index]!.toLowerCase() !== 'upgrade') text += `${rawHeaders[index]}:${rawHeaders[index + 1]}\r\n`;
+  }
+  return Buffer.concat([Buffer.from(`${text}\r\n`, 'latin1'), behind]);
 }
 
 /**
- * Joins a client and an instance after a websocket upgrade, byte for byte. Any other protocol is not asked for: the request
- * goes on as a plain one, because an instance that speaks HTTP/2 over a tunnel could be reached past the proxy's rules.
+ * Notices that a client goes away while nothing is read from it. What it sends stays where it is, within the socket's bound.
+ *
+ * @returns Ends that.
  */
-export function tunnel(context: UpgradeContext, request: IncomingMessage, client: Duplex, clientHead: Buffer): void {
-  const refuse = (reason: ProxyFailure, status: string, target?: Target): void => {
-    context.failed(target, reason);
-    client.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+export function watchForEnd(client: Socket): () => void {
+  const readable = (): void => {
+    // Only reading past the last byte tells that nothing more comes.
+    if (client.readableLength === 0) client.read();
   };
-  client.on('error', () => client.destroy());
-  let framing: RequestFraming;
-  try {
-    framing = requestFraming(request);
-  } catch {
-    refuse('bad-request', '400 Bad Request');
-    return;
-  }
-  const websocket = request.headers.upgrade?.trim().toLowerCase() === 'websocket' && request.method === 'GET';
-  if (framing !== 'none') {
-    refuse('bad-request', '400 Bad Request');
-    return;
-  }
-  const target = context.next();
-  if (target === undefined) {
-    refuse('no-instance', '503 Service Unavailable');
-    return;
-  }
-
-  const upstream = connect({ host: target.address.host ?? '127.0.0.1', port: target.address.port, noDelay: true });
-  const end = (): void => {
-    client.destroy();
-    upstream.destroy();
-    target.tunnels.delete(end);
+  const ended = (): void => void client.destroy();
+  client.on('readable', readable);
+  client.on('end', ended);
+  return () => {
+    client.off('readable', readable);
+    client.off('end', ended);
   };
-  let answered = false;
-  const parser = new ResponseParser(
-    {
-      onInterim: () => undefined,
-      onHead: (head) => {
-        if (head.status === 101 && !websocket) throw new InvalidResponse('An upgrade that nobody asked for.');
-        answered = true;
-        client.write(headText(head, head.status === 101), 'latin1');
-      },
-      onBody: (chunk) => void client.write(chunk),
-      onEnd: () => undefined,
-    },
-    context.maxHeadBytes,
-  );
-  let open = false;
-  target.tunnels.add(end);
-  upstream.on('connect', () => {
-    upstream.write(requestHead(request, 'none', websocket ? 'websocket' : undefined), 'latin1');
-  });
-  parser.expect(request.method ?? 'GET');
-  const read = (chunk: Buffer): void => {
-    let upgraded = false;
-    try {
-      const rest = parser.execute(chunk);
-      upgraded = parser.upgraded;
-      if (upgraded && rest.length > 0) client.write(rest);
-    } catch {
-      if (!answered) refuse('invalid-response', '502 Bad Gateway', target);
-      end();
-      return;
-    }
-    if (!upgraded) return;
-    open = true;
-    upstream.off('data', read);
-    if (clientHead.length > 0) upstream.write(clientHead);
-    upstream.pipe(client);
-    client.pipe(upstream);
-  };
-  upstream.on('data', read);
-  upstream.on('error', () => {
-    if (!answered) refuse(upstream.pending ? 'refused' : 'reset', '502 Bad Gateway', target);
-    target.tunnels.delete(end);
-    if (open) client.destroy();
-  });
-  upstream.on('close', () => {
-    target.tunnels.delete(end);
-    client.end();
-  });
-  client.on('close', end);
 }
 
-function headText(head: ResponseHead, upgraded: boolean): string {
+/**
+ * Joins a client and an instance, byte for byte: each side waits for the other to take what it sent, the end of one direction is
+ * passed on and leaves the other open, and a reset of one side resets the other.
+ *
+ * @param over - Called once, when neither side is left.
+ */
+export function joinTunnel(
+  { client, early }: Upgrade,
+  connection: UpstreamConnection,
+  head: ResponseHead,
+  monotonic: () => number,
+  over: () => void,
+): Tunnel {
+  const upstream = connection.socket;
+  let clientEnded = false;
+  let upstreamEnded = false;
+  let done = false;
+  let quietSinceMs: number | undefined;
+  const finish = (reset: boolean): void => {
+    if (done) return;
+    done = true;
+    for (const socket of [client, upstream]) {
+      if (reset && !socket.destroyed) socket.resetAndDestroy();
+      else socket.destroy();
+    }
+    connection.abandon();
+    over();
+  };
+  /** One side is closed: all was said where both had ended, but the other may not have taken all of it yet. */
+  const closed = (other: Socket): void => {
+    if (!clientEnded || !upstreamEnded) finish(true);
+    else if (other.destroyed) finish(false);
+    else other.destroySoon();
+  };
+
+  client.setKeepAlive(true, keepAliveMs);
+  upstream.setKeepAlive(true, keepAliveMs);
+  connection.join({
+    onData: (chunk) => {
+      quietSinceMs &&= monotonic();
+      if (!client.write(chunk)) upstream.pause();
+    },
+    onDrain: () => client.resume(),
+    onEnd: () => {
+      upstreamEnded = true;
+      quietSinceMs = monotonic();
+      client.end();
+    },
+    onClose: () => closed(client),
+  });
+  client.on('drain', () => upstream.resume());
+  client.on('close', () => closed(upstream));
+  client.on('end', () => {
+    clientEnded = true;
+    quietSinceMs = monotonic();
+    upstream.end();
+  });
+  client.write(headText(head), 'latin1');
+  if (early.length > 0) upstream.write(early);
+  client.on('data', (chunk: Buffer) => {
+    quietSinceMs &&= monotonic();
+    if (!upstream.write(chunk)) client.pause();
+  });
+  return {
+    get quietSinceMs() {
+      return quietSinceMs;
+    },
+    end: () => finish(false),
+  };
+}
+
+function headText(head: ResponseHead): string {
   let text = `HTTP/1.1 ${head.status} ${head.statusText}\r\n`;
   for (let index = 0; index < head.fields.length; index += 2) {
     text += `${head.fields[index]}: ${head.fields[index + 1]}\r\n`;
   }
-  return upgraded ? `${text}\r\n` : `${text}connection: close\r\n\r\n`;
+  return `${text}\r\n`;
 }

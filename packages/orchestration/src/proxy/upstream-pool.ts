@@ -17,6 +17,14 @@ export interface Exchange extends ResponseSink {
   onDrain(): void;
 }
 
+/** The other end of a connection that carries another protocol by now. */
+export interface TunnelEnd {
+  onData(chunk: Buffer): void;
+  onDrain(): void;
+  onEnd(): void;
+  onClose(): void;
+}
+
 export interface UpstreamPoolOptions {
   readonly host: string;
   readonly port: number;
@@ -37,6 +45,7 @@ export class UpstreamConnection implements ResponseSink {
   readonly #pool: UpstreamPool;
   readonly #parser: ResponseParser;
   #exchange: Exchange | undefined;
+  #tunnel: TunnelEnd | undefined;
   #connected = false;
   #answerBegun = false;
   #exchanges = 0;
@@ -50,6 +59,8 @@ export class UpstreamConnection implements ResponseSink {
       host: options.host,
       port: options.port,
       noDelay: true,
+      // In a tunnel the end of one direction leaves the other open; anything else is closed once it ended.
+      allowHalfOpen: true,
       // One buffer for all connections of the pool: what is read is handed on before the next read. It saves an allocation
       // of 64 KiB per read.
       onread: {
@@ -64,7 +75,7 @@ export class UpstreamConnection implements ResponseSink {
       this.#connected = true;
       this.#exchange?.onReady();
     });
-    this.socket.on('drain', () => this.#exchange?.onDrain());
+    this.socket.on('drain', () => (this.#tunnel ?? this.#exchange)?.onDrain());
     this.socket.on('end', () => this.#ended());
     // Only an orderly end makes an answer whole: one that was reset, or that this side gave up, is cut.
     this.socket.on('error', () => this.#lost());
@@ -82,6 +93,12 @@ export class UpstreamConnection implements ResponseSink {
     this.#answerBegun = false;
     this.#parser.expect(exchange.method);
     if (this.#connected) exchange.onReady();
+  }
+
+  /** The answer was a 101: what comes from here on goes to `end` as it is. */
+  join(end: TunnelEnd): void {
+    this.#exchange = undefined;
+    this.#tunnel = end;
   }
 
   /** Gives the exchange up; the connection cannot be used again. */
@@ -119,8 +136,11 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #read(chunk: Buffer): void {
-    const exchange = this.#exchange;
-    if (exchange === undefined) {
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.onData(chunk);
+      return;
+    }
+    if (this.#exchange === undefined) {
       // Bytes that nobody asked for: an answer without a request would be taken for the next one's.
       this.abandon();
       return;
@@ -128,7 +148,8 @@ export class UpstreamConnection implements ResponseSink {
     this.#answerBegun = true;
     try {
       const rest = this.#parser.execute(chunk);
-      if (this.#exchange !== undefined) this.#exchange.onPause();
+      if (this.#tunnel !== undefined) this.#joined(rest);
+      else if (this.#exchange !== undefined) this.#exchange.onPause();
       else if (rest.length > 0) this.abandon();
     } catch {
       // Whatever an instance sends, and whatever Node thinks of it, ends this exchange only.
@@ -136,7 +157,16 @@ export class UpstreamConnection implements ResponseSink {
     }
   }
 
+  /** By name, because the call before it is what sets the tunnel. */
+  #joined(rest: Buffer): void {
+    if (rest.length > 0) this.#tunnel?.onData(rest);
+  }
+
   #ended(): void {
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.onEnd();
+      return;
+    }
     if (this.#exchange === undefined) {
       this.abandon();
       return;
@@ -146,7 +176,8 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   #lost(): void {
-    if (this.#exchange === undefined) this.abandon();
+    if (this.#tunnel !== undefined) this.#tunnel.onClose();
+    else if (this.#exchange === undefined) this.abandon();
     else this.#fail(this.#connected ? 'reset' : 'refused');
   }
 
