@@ -221,7 +221,7 @@ describe('canary', () => {
   it('never takes silence for success: it waits for a person, who promotes it', async () => {
     await manager.deploy(serviceConfig({ version: '1' }));
     const paused = await manager.deploy(serviceConfig({ version: '2' }), {
-      strategy: canary({ ...fast, everyMs: 100, intervalMs: 50 }),
+      strategy: canary({ ...fast, everyMs: 100, intervalMs: 50, waitForDataMs: 200 }),
     });
     expect(paused.state).toBe('paused');
     const status = await manager.inspect('web');
@@ -230,6 +230,20 @@ describe('canary', () => {
     const promoted = await manager.promote('web');
     expect(promoted.state).toBe('succeeded');
     expect((await manager.inspect('web'))?.version).toBe('2');
+  });
+
+  it('waits for enough to judge by, and then goes on by itself', async () => {
+    await manager.deploy(serviceConfig({ version: '1' }));
+    const port = await portOf();
+    const deploying = manager.deploy(serviceConfig({ version: '2' }), {
+      strategy: canary({ ...fast, everyMs: 50, intervalMs: 50, waitForDataMs: 600_000 }),
+    });
+    // The step has long ended, and nobody has asked anything yet.
+    await eventually(async () => (await manager.inspect('web'))?.route?.shares.by === 'weight');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const load = startLoad({ port, clients: 8, kind: 'keep-alive' });
+    expect((await deploying).state).toBe('succeeded');
+    expect((await load.stop()).failures).toEqual([]);
   });
 
   it('waits at a step without an end, and goes back when it is aborted', async () => {

@@ -89,7 +89,12 @@ const strategyShapes = v.variant('type', [
   v.strictObject({
     type: v.literal('canary'),
     steps: v.pipe(v.array(stepSchema), v.minLength(1)),
-    analysis: v.optional(v.union([v.literal('none'), v.strictObject({ metrics: metricsSchema })])),
+    analysis: v.optional(
+      v.union([
+        v.literal('none'),
+        v.strictObject({ metrics: metricsSchema, waitForDataMs: v.optional(durationMsSchema) }),
+      ]),
+    ),
   }),
 ]);
 
@@ -132,6 +137,7 @@ const canaryFields = v.strictObject({
   maxErrorShare: shareSchema,
   maxP99Ms: aboveZeroSchema,
   minRequests: v.optional(countSchema),
+  waitForDataMs: v.optional(durationMsSchema),
   failureLimit: limitSchema,
   intervalMs: v.optional(v.pipe(v.number(), v.finite(), v.minValue(10))),
   metrics: v.optional(v.array(metricSchema)),

@@ -41,6 +41,11 @@ export interface AnalysisMetric {
 /** What a canary is judged by while its steps run. */
 export interface RolloutAnalysis {
   readonly metrics: readonly AnalysisMetric[];
+  /**
+   * Milliseconds by which a step may last longer while there is too little to judge by; the windows then reach back to the
+   * beginning of the step. After them it waits for a person. Default 0.
+   */
+  readonly waitForDataMs?: number | undefined;
 }
 
 /** One step of a canary: a share of the requests in percent, or a wait; a wait without a duration lasts until `promote()`. */
@@ -90,6 +95,8 @@ export interface CanaryOptions {
   readonly minRequests?: number | undefined;
   /** Failed measurements per metric that are borne. Default 0. */
   readonly failureLimit?: number | undefined;
+  /** Milliseconds by which a share may last longer while there is too little to judge by. Default `everyMs`, at least 30,000. */
+  readonly waitForDataMs?: number | undefined;
   /** Distance between measurements, milliseconds. Default: a quarter of `everyMs`, at least 250. */
   readonly intervalMs?: number | undefined;
   /** Further metrics. */

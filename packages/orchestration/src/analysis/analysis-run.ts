@@ -5,7 +5,8 @@ import { type Comparison, measure } from './measure.js';
 
 /** What the metrics together say. */
 export interface AnalysisVerdict {
-  readonly phase: 'running' | 'failure' | 'inconclusive';
+  /** `no-data`: at the end of a step something has not been judged yet. */
+  readonly phase: 'running' | 'failure' | 'inconclusive' | 'no-data';
   /** Sentences that say why. */
   readonly messages: readonly string[];
 }
@@ -69,15 +70,19 @@ export class AnalysisRun {
     return this.verdict();
   }
 
-  /** The verdict at the end of a step: every metric must have succeeded in it, so what has not yet is asked once more. */
-  async endStep(call: Call): Promise<AnalysisVerdict> {
-    for (const state of this.#metrics) if (!state.successInStep) await this.#measure(state, call);
+  /**
+   * The verdict at the end of a step: every metric must have succeeded in it, so what has not yet is asked once more.
+   *
+   * @param stepMs - How long the step has lasted: windows reach back to its beginning.
+   */
+  async endStep(call: Call, stepMs: number): Promise<AnalysisVerdict> {
+    for (const state of this.#metrics) if (!state.successInStep) await this.#measure(state, call, stepMs);
     const verdict = this.verdict();
     if (verdict.phase !== 'running') return verdict;
     const open = this.#metrics.filter(({ metric, successInStep }) => metric.dryRun !== true && !successInStep);
     if (open.length === 0) return verdict;
     return {
-      phase: 'inconclusive',
+      phase: 'no-data',
       messages: open.map(({ metric, last }) => last?.message ?? `${metric.name}: no data.`),
     };
   }
@@ -95,9 +100,9 @@ export class AnalysisRun {
     return { phase: 'running', messages: [] };
   }
 
-  async #measure(state: MetricState, call: Call): Promise<void> {
+  async #measure(state: MetricState, call: Call, leastWindowMs = 0): Promise<void> {
     const { comparison, sources, clock } = this.#options;
-    const measurement = await measure(state.metric, comparison, sources, clock, call);
+    const measurement = await measure(state.metric, comparison, sources, clock, call, leastWindowMs);
     state.last = measurement;
     state.tally = tallied(state.tally, measurement.verdict);
     state.nextMs = clock.monotonic() + (state.metric.intervalMs ?? 10_000);

@@ -9,13 +9,18 @@ export interface Comparison {
   readonly stable: string;
 }
 
-/** Asks one metric for the canary and for stable, and compares. It never rejects but for the call's own end. */
+/**
+ * Asks one metric for the canary and for stable, and compares. It never rejects but for the call's own end.
+ *
+ * @param leastWindowMs - Shorter windows are widened to this.
+ */
 export async function measure(
   metric: AnalysisMetric,
   comparison: Comparison,
   sources: Readonly<Record<string, MetricSource>>,
   clock: Clock,
   call: Call,
+  leastWindowMs = 0,
 ): Promise<Measurement> {
   const at = new Date(clock.now());
   const result = (verdict: Measurement['verdict'], message: string, values: Values = {}): Measurement => ({
@@ -27,10 +32,12 @@ export async function measure(
   });
   try {
     const source = sourceOf(metric, sources);
-    const canary = await ask(source, metric, { service: comparison.service, revision: comparison.canary }, call);
+    const query = widened(metric.query, leastWindowMs);
+    const wide = { ...metric, query };
+    const canary = await ask(source, wide, { service: comparison.service, revision: comparison.canary }, call);
     const relative = metric.maxOverStable !== undefined || metric.maxRatioToStable !== undefined;
     const stable = relative
-      ? await ask(source, metric, { service: comparison.service, revision: comparison.stable }, call)
+      ? await ask(source, wide, { service: comparison.service, revision: comparison.stable }, call)
       : undefined;
     const missing = canary === undefined ? 'the new' : relative && stable === undefined ? 'the stable' : undefined;
     if (missing !== undefined) {
@@ -97,6 +104,16 @@ export function withLabels(query: MetricQuery, labels: Readonly<Record<string, s
   }
   if ('ratio' in query) return { ratio: { part: narrowed(query.ratio.part), whole: narrowed(query.ratio.whole) } };
   return narrowed(query);
+}
+
+function widened(query: MetricQuery, leastWindowMs: number): MetricQuery {
+  const wide = (selection: MetricSelection): MetricSelection => ({
+    ...selection,
+    windowMs: Math.max(selection.windowMs, leastWindowMs),
+  });
+  if ('promql' in query) return query;
+  if ('ratio' in query) return { ratio: { part: wide(query.ratio.part), whole: wide(query.ratio.whole) } };
+  return wide(query);
 }
 
 /** How many observations a query stands on, where that can be asked. */

@@ -196,15 +196,29 @@ export class RolloutDriver {
       const waitMs = Math.min(endsAt - now, Math.max(1, (this.#analysis?.nextMs ?? endsAt) - now), lookAgainMs);
       await this.#context.changed(service, waitMs, this.#call.signal);
     }
-    if (durationMs !== undefined) {
-      const verdict = await this.#measured(() => this.#analysis?.endStep(this.#call));
-      if (verdict === 'inconclusive') return await this.#pause('inconclusive', this.#messages);
-    }
+    if (durationMs !== undefined && (await this.#judgedStep(startedMs)) === 'paused') return 'paused';
     const step = `pause ${durationMs ?? 'until promote'}`;
     this.#ended({ step, startedAt, durationMs: clock.monotonic() - startedMs });
     if (durationMs !== undefined) return 'done';
     await this.#update({ step: index + 1 });
     return await this.#pause('step', 'Waits for promote().');
+  }
+
+  /** The end of a timed step: it passes once everything was judged, and waits some time for enough to judge by. */
+  async #judgedStep(startedMs: number): Promise<'judged' | 'paused'> {
+    const { clock } = this.#context;
+    const { strategy } = this.#rollout.deployment;
+    const analysis = strategy?.type === 'canary' && strategy.analysis !== 'none' ? strategy.analysis : undefined;
+    const endsAt = clock.monotonic() + (analysis?.waitForDataMs ?? 0);
+    for (;;) {
+      const verdict = await this.#measured(() => this.#analysis?.endStep(this.#call, clock.monotonic() - startedMs));
+      if (verdict === 'running') return 'judged';
+      const leftMs = endsAt - clock.monotonic();
+      if (verdict === 'inconclusive' || leftMs <= 0) return await this.#pause('inconclusive', this.#messages);
+      if (this.pauseAsked) return await this.#pause('user', 'Paused by pause().');
+      await this.#checkCanary();
+      await this.#context.changed(this.#record.service, Math.min(leftMs, lookAgainMs), this.#call.signal);
+    }
   }
 
   #messages = '';

@@ -49,7 +49,7 @@ function analysisOf(options: CanaryOptions): RolloutAnalysis {
     metrics.push({ ...latency({ percentile: 99, ...limits, windowMs }), ...timing });
   }
   metrics.push({ ...proxyFailures({ windowMs }), intervalMs: timing.intervalMs });
-  return { metrics: [...metrics, ...own] };
+  return { metrics: [...metrics, ...own], waitForDataMs: options.waitForDataMs ?? Math.max(30_000, everyMs) };
 }
 
 /** The limits that were given, or the defaults when nothing was given that a release could fail. */
