@@ -168,6 +168,26 @@ describe('a damaged vault', () => {
     await reader.close?.(call);
   });
 
+  it('does not start a vault that is absent without a key that is there or may be made', async () => {
+    const at = join(folder, 'absent.vault');
+    const keyAt = join(folder, 'absent-key');
+    const sealed = new SecretsManager({ provider: encryptedFile({ file: at, key: keyFile({ file: keyAt }) }) });
+    await expect(sealed.start()).rejects.toMatchObject({
+      code: 'MNOPS_SECRETS_SEALED',
+      remedy: expect.any(String),
+      details: { keyFile: keyAt },
+    });
+    expect(sealed.status).toBe('failed');
+    await sealed.stop();
+    const provider = encryptedFile({ file: at, key: keyFile({ file: keyAt, create: true }) });
+    const made = new SecretsManager({ provider });
+    await made.start();
+    expect(made.status).toBe('ready');
+    await made.put('a', 'x');
+    expect((await made.getOrThrow('a')).reveal()).toBe('x');
+    await made.stop();
+  });
+
   it('tells a wrong key, a missing key, a damaged header, a foreign file and another version apart', async () => {
     const failures: Record<string, unknown> = {};
     const failing = async (name: string, at: string, wrapper: KeyWrapper = key): Promise<void> => {

@@ -74,7 +74,10 @@ export function encryptedFile(options: EncryptedFileOptions): EncryptedFileProvi
     id: 'encrypted-file',
     capabilities: capabilitiesWith(reloadIntervalMs),
     recoverable: vaultRecoverable(vault),
-    open: (call) => vault.refresh(call),
+    async open(call) {
+      await vault.refresh(call);
+      await vault.openKey(call);
+    },
     async close() {
       watching.end();
       feed.close();

@@ -13,7 +13,7 @@ import type {
 import type { Mutation } from '../../store/mutation.js';
 import type { VersionStore } from '../../store/version-store.js';
 import { encodeChange, newKeyRecord, openValue, sealValue, type VaultChange, type VaultKeys } from './vault-format.js';
-import { keysLost, VaultReader } from './vault-reader.js';
+import { explainKeyFailure, keysLost, VaultReader } from './vault-reader.js';
 import { VaultWriter } from './vault-writer.js';
 
 /** Above this size a file is compacted when less than half of it is still needed. */
@@ -77,6 +77,16 @@ export class VaultFile {
   async refresh(call: Call): Promise<void> {
     this.assertOpen();
     await this.#reader.refresh(call);
+  }
+
+  /** While nothing is sealed yet: the key for the first write is there, or may be made. */
+  async openKey(call: Call): Promise<void> {
+    if (this.#reader.keys !== undefined) return;
+    try {
+      await this.#wrapper.open?.(call);
+    } catch (error) {
+      throw await explainKeyFailure(this.file, this.#options.key, error);
+    }
   }
 
   openValue(path: string, version: number, envelope: Uint8Array, call: Call): Promise<Uint8Array> {

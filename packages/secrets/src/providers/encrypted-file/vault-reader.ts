@@ -239,7 +239,7 @@ function inodeOf(seen: string): string {
 }
 
 /** No key, a wrong key and a changed record are different things to somebody who has to act. */
-async function explainKeyFailure(file: string, key: KeyRing | KeyWrapper, error: unknown): Promise<unknown> {
+export async function explainKeyFailure(file: string, key: KeyRing | KeyWrapper, error: unknown): Promise<unknown> {
   const missing = await missingKeyFile(key);
   if (missing !== undefined) {
     return secretsError('MNOPS_SECRETS_SEALED', `The vault ${file} is sealed: there is no key file ${missing}.`, {
