@@ -2,6 +2,7 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { coreError, MnopsError } from '@mnops/core';
 import type { CallOptions, SecretValue } from '@mnops/core/spi';
 import { secretsError } from './codes.js';
+import type { LeaseOptions, SecretLease } from './leases/secret-lease.js';
 import { assertPath, assertPrefix } from './path.js';
 import type { SecretHandle } from './read/handle.js';
 import type { SecretReader } from './read/reader.js';
@@ -163,6 +164,13 @@ export class ActorOperations implements SecretOperations {
     return this.#writer.restore(path, options);
   }
 
+  async lease(path: string, options: LeaseOptions = {}): Promise<SecretLease> {
+    const { ttlMs } = options;
+    if (ttlMs !== undefined && !(Number.isFinite(ttlMs) && ttlMs > 0))
+      throw wrongOption('lease', 'ttlMs', 'milliseconds, more than 0');
+    return await this.#core.leases.open(this.#actor, path, options);
+  }
+
   resolveAll<T>(config: T, options: CallOptions = {}): Promise<T> {
     return resolveTexts(config, (reference) =>
       resolveReference(this, reference, options).then((found) => found.reveal()),
@@ -199,10 +207,12 @@ function assertReadOptions({ maxAgeMs, version, stage }: ReadOptions): void {
     (stage !== undefined && !isName(stage) && 'stage');
   if (wrong === false) return;
   const expected = wrong === 'maxAgeMs' ? 'milliseconds, not negative' : 'a text without control characters';
-  throw coreError('MNOPS_CORE_CONFIG_INVALID', `Invalid options of get: ${wrong}: expected ${expected}.`, {
-    details: {
-      issues: [{ field: wrong, expected, received: 'another value', remedy: `Set \`${wrong}\` to ${expected}.` }],
-    },
+  throw wrongOption('get', wrong, expected);
+}
+
+function wrongOption(call: string, field: string, expected: string): Error {
+  return coreError('MNOPS_CORE_CONFIG_INVALID', `Invalid options of ${call}: ${field}: expected ${expected}.`, {
+    details: { issues: [{ field, expected, received: 'another value', remedy: `Set \`${field}\` to ${expected}.` }] },
   });
 }
 

@@ -33,6 +33,11 @@ export const codes = {
     meaning: 'The vault holds data, and its key cannot be had.',
     remedy: 'Bring the key file or passphrase back that the vault was written with. Without it the data is lost.',
   },
+  MNOPS_SECRETS_LEASE_ENDED: {
+    retryable: false,
+    meaning: 'The credential of a lease is not valid any more: its time is over, or it was revoked.',
+    remedy: 'Take a new lease. `lease.onChange` and the event `lease:lost` tell of it in time.',
+  },
   MNOPS_SECRETS_ROTATION_FAILED: {
     retryable: false,
     meaning: 'A rotation step failed; `details.step` says which. The current value was left alone.',

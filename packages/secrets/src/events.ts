@@ -10,6 +10,12 @@ export interface SecretsEvents {
   readonly 'key:created': { readonly file: string };
   /** Part of a file is lost; the rest is in use. */
   readonly 'storage:damaged': StorageDamage;
+  /** A lease lives longer. */
+  readonly 'lease:renewed': { readonly path: string; readonly leaseId: string; readonly expiresAt: Date };
+  /** Another credential took the place of one that could not be renewed any more. */
+  readonly 'lease:replaced': { readonly path: string; readonly leaseId: string; readonly expiresAt: Date };
+  /** A lease ended although it was wanted, and no other could be had in time. */
+  readonly 'lease:lost': { readonly path: string; readonly leaseId: string; readonly code?: string | undefined };
   readonly 'rotation:started': { readonly path: string; readonly token: string };
   /** One step of a rotation is done and journalled. */
   readonly 'rotation:advanced': { readonly path: string; readonly token: string; readonly step: string };

@@ -1,5 +1,6 @@
 import type { MnopsError } from '@mnops/core';
 import type { CallOptions, SecretStage, SecretValue, SecretVersionState } from '@mnops/core/spi';
+import type { LeaseOptions, SecretLease } from './leases/secret-lease.js';
 import type { SecretHandle } from './read/handle.js';
 
 /** A value to be stored: text, bytes, or anything that JSON can carry. */
@@ -135,6 +136,12 @@ export interface SecretOperations {
     path: string,
     options?: CallOptions & { readonly versions?: readonly string[] | undefined },
   ): Promise<SecretMetadata>;
+  /**
+   * A credential that the back end makes for this caller: kept alive until it is revoked, replaced when it cannot be.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_UNSUPPORTED` where the provider issues none.
+   */
+  lease(path: string, options?: LeaseOptions): Promise<SecretLease>;
   /** A copy of plain data in which each `secret://` text, and each `${secret://…}` inside a text, is replaced by its value. */
   resolveAll<T>(config: T, options?: CallOptions): Promise<T>;
 }

@@ -6,6 +6,7 @@ import type { Call, CallOptions, SecretProvider } from '@mnops/core/spi';
 import { type AccessPolicy, accessPolicy, type SecretAction } from './access/policy.js';
 import { AuditRecorder } from './audit/recorder.js';
 import type { SecretsEvents } from './events.js';
+import { LeaseSet } from './leases/lease-set.js';
 import { assertPath } from './path.js';
 import { HandleSet } from './read/handle-set.js';
 import { SecretReader } from './read/reader.js';
@@ -26,6 +27,7 @@ export class SecretsCore {
   readonly recorder: AuditRecorder;
   readonly reader: SecretReader;
   readonly handles: HandleSet = new HandleSet();
+  readonly leases: LeaseSet;
   readonly live: LiveValues = new LiveValues();
   readonly events: EventHub<SecretsEvents> = eventHub<SecretsEvents>();
   readonly lifecycle: Lifecycle;
@@ -50,6 +52,7 @@ export class SecretsCore {
       service: settings.service,
       clock,
     });
+    this.leases = new LeaseSet(this);
     this.#budget = retryBudget({ perSecond: settings.budgetPerSecond, clock });
     this.reader = new SecretReader({
       provider,
@@ -183,6 +186,7 @@ export class SecretsCore {
   async close(): Promise<void> {
     this.#watching.abort();
     this.handles.close();
+    this.leases.release();
     this.reader.invalidateAll();
     this.live.clear();
     const opened = await this.#opening?.then(
@@ -201,5 +205,6 @@ export class SecretsCore {
 function channelOf(action: SecretAction): OperationName {
   if (action === 'delete') return 'mnops:secrets:delete';
   if (action === 'rotate') return 'mnops:secrets:rotate';
+  if (action === 'lease') return 'mnops:secrets:lease';
   return action === 'read' || action === 'list' || action === 'audit' ? 'mnops:secrets:read' : 'mnops:secrets:write';
 }

@@ -54,6 +54,8 @@ export interface SecretsStats {
   readonly cacheBytes: number;
   readonly cacheEvictions: number;
   readonly handles: number;
+  /** Leases that are kept alive. */
+  readonly leases: number;
   /** Rotations that run in this process now. */
   readonly rotations: number;
 }
@@ -69,10 +71,12 @@ export class SecretsManager extends ActorOperations implements SecretOperations,
   readonly audit: SecretAudit;
   readonly #core: SecretsCore;
   readonly #rotations: RotationManager;
+  readonly #ending: { revokeLeases: boolean };
 
   /** @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every issue at once. */
   constructor(config: SecretConfig = {}) {
     let rotations: RotationManager | undefined;
+    const ending = { revokeLeases: true };
     const core: SecretsCore = new SecretsCore(
       settingsOf(config, (file) => announceKey(core, file)),
       {
@@ -81,7 +85,9 @@ export class SecretsManager extends ActorOperations implements SecretOperations,
           await core.recorder.ready();
           await rotations?.start();
         },
-        drain: async (call) => rotations?.drain(call),
+        drain: async (call) => {
+          await Promise.all([rotations?.drain(call), ending.revokeLeases && core.leases.revokeAll(call)]);
+        },
         close: async () => {
           await rotations?.close();
           await core.close();
@@ -100,6 +106,7 @@ export class SecretsManager extends ActorOperations implements SecretOperations,
     };
     this.audit = makeAudit(core);
     this.#rotations = manager;
+    this.#ending = ending;
   }
 
   get status(): HostStatus {
@@ -120,8 +127,16 @@ export class SecretsManager extends ActorOperations implements SecretOperations,
     return this.#core.lifecycle.start(options);
   }
 
-  /** The manager is stopped: steps under way had their grace time, queued audit records are written, the provider is closed. */
-  stop(options: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+  /**
+   * The manager is stopped: steps under way had their grace time, leases are given back, queued audit records are written,
+   * the provider is closed.
+   *
+   * @param options - `graceMs`: default 5,000. `revokeLeases`: default true; false lets credentials live to their own end.
+   */
+  stop(
+    options: { readonly graceMs?: number | undefined; readonly revokeLeases?: boolean | undefined } = {},
+  ): Promise<void> {
+    this.#ending.revokeLeases = options.revokeLeases ?? true;
     return this.#core.lifecycle.stop({ graceMs: options.graceMs ?? 5_000 });
   }
 
@@ -177,13 +192,14 @@ export class SecretsManager extends ActorOperations implements SecretOperations,
   }
 
   stats(): SecretsStats {
-    const { reader, handles } = this.#core;
+    const { reader, handles, leases } = this.#core;
     return {
       ...reader.stats,
       cacheEntries: reader.cache?.size ?? 0,
       cacheBytes: reader.cache?.bytes ?? 0,
       cacheEvictions: reader.cache?.evictions ?? 0,
       handles: handles.size,
+      leases: leases.size,
       rotations: this.#rotations.running,
     };
   }

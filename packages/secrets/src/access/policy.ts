@@ -13,6 +13,7 @@ export type SecretAction =
   | 'restore'
   | 'rollback'
   | 'rotate'
+  | 'lease'
   | 'audit';
 
 /** Every action, for checks and documents. */
@@ -25,6 +26,7 @@ export const secretActions: readonly SecretAction[] = [
   'restore',
   'rollback',
   'rotate',
+  'lease',
   'audit',
 ];
 

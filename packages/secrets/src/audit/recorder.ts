@@ -8,7 +8,7 @@ import type { SecretAuditConfig } from '../secret-config.js';
 /** What is recorded of one operation. */
 export interface RecordedOperation {
   readonly actor: string;
-  readonly operation: SecretAction | 'refresh' | `rotate:${string}`;
+  readonly operation: SecretAction | 'refresh' | `rotate:${string}` | `lease:${string}`;
   readonly path: string;
   readonly version?: string | undefined;
   readonly cached?: boolean | undefined;
@@ -23,7 +23,7 @@ export interface AuditLogEntry {
   readonly writer: string;
   readonly at: Date;
   readonly actor: string;
-  /** An action, `refresh` for what a handle read by itself, or `rotate:<step>`. */
+  /** An action, `refresh` for what a handle read by itself, `rotate:<step>` or `lease:<step>`. */
   readonly operation: string;
   readonly path: string;
   readonly version?: string | undefined;

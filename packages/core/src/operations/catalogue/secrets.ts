@@ -12,6 +12,10 @@ export const secretsOperations = {
   },
   'mnops:secrets:write': { fields: ['provider', 'path', 'version', 'outcome'], labelFields: ['provider', 'outcome'] },
   'mnops:secrets:delete': { fields: ['provider', 'path', 'version', 'outcome'], labelFields: ['provider', 'outcome'] },
+  'mnops:secrets:lease': {
+    fields: ['provider', 'path', 'step', 'outcome'],
+    labelFields: ['provider', 'step', 'outcome'],
+  },
   'mnops:secrets:rotate': {
     fields: ['provider', 'rotator', 'path', 'version', 'step', 'outcome'],
     labelFields: ['provider', 'rotator', 'step', 'outcome'],
