@@ -1,11 +1,12 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import { coreError, MnopsError } from '@mnops/core';
-import type { CallOptions, SecretValue } from '@mnops/core/spi';
+import type { CallOptions, SecretChange, SecretValue } from '@mnops/core/spi';
 import { secretsError } from './codes.js';
 import type { LeaseOptions, SecretLease } from './leases/secret-lease.js';
 import { assertPath, assertPrefix } from './path.js';
 import type { SecretHandle } from './read/handle.js';
 import type { SecretReader } from './read/reader.js';
+import { assertWatchable, watchSecrets } from './read/watch.js';
 import { useSecret } from './read/with-secret.js';
 import { resolveReference, resolveTexts } from './resolve.js';
 import type {
@@ -162,6 +163,13 @@ export class ActorOperations implements SecretOperations {
     options: CallOptions & { readonly versions?: readonly string[] | undefined } = {},
   ): Promise<SecretMetadata> {
     return this.#writer.restore(path, options);
+  }
+
+  watch(prefix = '', options: Pick<CallOptions, 'signal'> = {}): AsyncIterable<SecretChange> {
+    this.#core.lifecycle.assertUsable();
+    assertPrefix(prefix);
+    assertWatchable(this.#core);
+    return watchSecrets(this.#core, this.#actor, prefix, options);
   }
 
   async lease(path: string, options: LeaseOptions = {}): Promise<SecretLease> {

@@ -5,6 +5,7 @@ export type {
   RotationContext,
   Rotator,
   SecretCapabilities,
+  SecretChange,
   SecretProvider,
   SecretStage,
   SecretValue,

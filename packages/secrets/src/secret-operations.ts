@@ -1,5 +1,5 @@
 import type { MnopsError } from '@mnops/core';
-import type { CallOptions, SecretStage, SecretValue, SecretVersionState } from '@mnops/core/spi';
+import type { CallOptions, SecretChange, SecretStage, SecretValue, SecretVersionState } from '@mnops/core/spi';
 import type { LeaseOptions, SecretLease } from './leases/secret-lease.js';
 import type { SecretHandle } from './read/handle.js';
 
@@ -136,6 +136,14 @@ export interface SecretOperations {
     path: string,
     options?: CallOptions & { readonly versions?: readonly string[] | undefined },
   ): Promise<SecretMetadata>;
+  /**
+   * Changes below the prefix that the actor may list, also those of other processes, until the signal aborts or the manager
+   * is stopped. A change without a path means that anything may have changed. Where the provider does not tell of changes,
+   * its list is compared every `cache.ttlMs`.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_UNSUPPORTED` where the provider neither tells nor lists.
+   */
+  watch(prefix?: string, options?: Pick<CallOptions, 'signal'>): AsyncIterable<SecretChange>;
   /**
    * A credential that the back end makes for this caller: kept alive until it is revoked, replaced when it cannot be.
    *

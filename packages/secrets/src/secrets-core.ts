@@ -1,4 +1,4 @@
-import { codeOf, coreError, withCall } from '@mnops/core';
+import { codeOf, withCall } from '@mnops/core';
 import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
 import { type OperationName, traced } from '@mnops/core/operations';
 import { type RetryBudget, retry, retryBudget } from '@mnops/core/resilience';
@@ -8,10 +8,12 @@ import { AuditRecorder } from './audit/recorder.js';
 import type { SecretsEvents } from './events.js';
 import { LeaseSet } from './leases/lease-set.js';
 import { assertPath } from './path.js';
+import { ChangeFollower } from './read/follower.js';
 import { HandleSet } from './read/handle-set.js';
 import { SecretReader } from './read/reader.js';
 import { LiveValues } from './redaction/live-values.js';
 import type { Settings } from './settings.js';
+import { type ChangeFeed, changeFeed } from './store/change-feed.js';
 
 /** What an operation says about itself while it runs. */
 export interface OperationFacts {
@@ -32,7 +34,11 @@ export class SecretsCore {
   readonly events: EventHub<SecretsEvents> = eventHub<SecretsEvents>();
   readonly lifecycle: Lifecycle;
   readonly #budget: RetryBudget;
-  readonly #watching = new AbortController();
+  /** What the provider tells of changes, for whoever watches. */
+  readonly feed: ChangeFeed = changeFeed();
+  readonly #follower: ChangeFollower;
+  readonly #ended = new AbortController();
+  #unfollowed: string | undefined;
   #opening: Promise<void> | undefined;
   /** As many as a provider lists, which is bounded. */
   readonly #damageSeen = new Set<string>();
@@ -53,6 +59,13 @@ export class SecretsCore {
       clock,
     });
     this.leases = new LeaseSet(this);
+    this.#follower = new ChangeFollower({
+      provider,
+      clock,
+      random: Math.random,
+      changed: (path) => this.#changedOutside(path),
+      trouble: (reason) => this.#follows(reason),
+    });
     this.#budget = retryBudget({ perSecond: settings.budgetPerSecond, clock });
     this.reader = new SecretReader({
       provider,
@@ -73,6 +86,17 @@ export class SecretsCore {
     });
   }
 
+  /** Aborts when the manager is closed. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  #follows(trouble: string | undefined): void {
+    if (this.#unfollowed !== undefined && this.#unfollowed !== trouble) this.lifecycle.recover(this.#unfollowed);
+    this.#unfollowed = trouble;
+    if (trouble !== undefined) this.lifecycle.degrade(trouble);
+  }
+
   /** The provider is open and its changes are followed. */
   opened(): Promise<void> {
     this.#opening ??= this.#open().catch((error: unknown) => {
@@ -85,28 +109,17 @@ export class SecretsCore {
   async #open(): Promise<void> {
     const { timeoutMs, clock } = this.settings;
     await withCall({ timeoutMs, clock }, async (call) => this.provider.open?.(call));
-    if (this.provider.watch !== undefined && this.provider.capabilities.watch !== 'none') void this.#follow();
+    if (this.provider.watch !== undefined && this.provider.capabilities.watch !== 'none') this.#follower.start();
     this.reportDamage();
   }
 
-  async #follow(): Promise<void> {
-    const call: Call = {
-      signal: this.#watching.signal,
-      remainingMs: () => Number.POSITIVE_INFINITY,
-      secret: () => Promise.reject(coreError('MNOPS_CORE_CONFIG_INVALID', 'A watch has no resolver.')),
-    };
-    try {
-      for await (const { path } of this.provider.watch?.('', call) ?? []) {
-        if (path === undefined) this.reader.invalidateAll();
-        else this.reader.invalidate(path);
-        this.reportDamage();
-        this.events.emit('secret:changed', { path });
-        void this.handles.refresh(path);
-      }
-    } catch (error) {
-      if (!this.#watching.signal.aborted)
-        this.lifecycle.degrade(`Changes are not followed: ${codeOf(error) ?? 'unknown reason'}.`);
-    }
+  #changedOutside(path: string | undefined): void {
+    if (path === undefined) this.reader.invalidateAll();
+    else this.reader.invalidate(path);
+    this.reportDamage();
+    this.events.emit('secret:changed', { path });
+    this.feed.publish({ path });
+    void this.handles.refresh(path);
   }
 
   /** Tells of damage that was found since the last look. */
@@ -184,7 +197,9 @@ export class SecretsCore {
   }
 
   async close(): Promise<void> {
-    this.#watching.abort();
+    this.#ended.abort();
+    this.#follower.stop();
+    this.feed.close();
     this.handles.close();
     this.leases.release();
     this.reader.invalidateAll();
