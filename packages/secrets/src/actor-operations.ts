@@ -2,6 +2,13 @@ import { tracingChannel } from 'node:diagnostics_channel';
 import { coreError, MnopsError } from '@mnops/core';
 import type { CallOptions, SecretChange, SecretValue } from '@mnops/core/spi';
 import { secretsError } from './codes.js';
+import {
+  type ExportOptions,
+  exportSecrets,
+  type ImportOptions,
+  type ImportReport,
+  importSecrets,
+} from './exchange/exchange.js';
 import type { LeaseOptions, SecretLease } from './leases/secret-lease.js';
 import { assertPath, assertPrefix } from './path.js';
 import type { SecretHandle } from './read/handle.js';
@@ -177,6 +184,14 @@ export class ActorOperations implements SecretOperations {
     if (ttlMs !== undefined && !(Number.isFinite(ttlMs) && ttlMs > 0))
       throw wrongOption('lease', 'ttlMs', 'milliseconds, more than 0');
     return await this.#core.leases.open(this.#actor, path, options);
+  }
+
+  importFrom(text: string, options: ImportOptions): Promise<ImportReport> {
+    return importSecrets(this, text, options);
+  }
+
+  exportTo(prefix: string, options: ExportOptions): Promise<string> {
+    return exportSecrets(this, prefix, options);
   }
 
   resolveAll<T>(config: T, options: CallOptions = {}): Promise<T> {

@@ -14,6 +14,7 @@ export type { AccessConfig, AccessDecision, AccessRule, SecretAction } from './a
 export type { AuditLogEntry } from './audit/recorder.js';
 export { codes, type SecretsErrorCode } from './codes.js';
 export type { SecretsEvents } from './events.js';
+export type { ExchangeFormat, ExportOptions, ImportOptions, ImportReport } from './exchange/exchange.js';
 export type { LeaseOptions, SecretLease, SecretLeaseStatus } from './leases/secret-lease.js';
 export {
   type EncryptedFileOptions,

@@ -1,5 +1,6 @@
 import type { MnopsError } from '@mnops/core';
 import type { CallOptions, SecretChange, SecretStage, SecretValue, SecretVersionState } from '@mnops/core/spi';
+import type { ExportOptions, ImportOptions, ImportReport } from './exchange/exchange.js';
 import type { LeaseOptions, SecretLease } from './leases/secret-lease.js';
 import type { SecretHandle } from './read/handle.js';
 
@@ -150,6 +151,18 @@ export interface SecretOperations {
    * @throws {MnopsError} `MNOPS_CORE_UNSUPPORTED` where the provider issues none.
    */
   lease(path: string, options?: LeaseOptions): Promise<SecretLease>;
+  /**
+   * Stores what a dotenv, JSON or YAML text says: one secret per name, only those whose bytes differ. When the text cannot
+   * be read, nothing is stored; a secret that cannot be stored does not stop the others.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with the line of every problem, never with what stands there.
+   */
+  importFrom(text: string, options: ImportOptions): Promise<ImportReport>;
+  /**
+   * The current values below a prefix as one text, names relative to the prefix; all of them or an error. It holds every
+   * value in the clear.
+   */
+  exportTo(prefix: string, options: ExportOptions): Promise<string>;
   /** A copy of plain data in which each `secret://` text, and each `${secret://…}` inside a text, is replaced by its value. */
   resolveAll<T>(config: T, options?: CallOptions): Promise<T>;
 }
