@@ -20,6 +20,7 @@ export {
   type EncryptedFileOptions,
   type EncryptedFileProvider,
   encryptedFile,
+  type RewrapOptions,
   type VaultVerification,
 } from './providers/encrypted-file/index.js';
 export { type MemoryOptions, memory } from './providers/memory/index.js';

@@ -1,7 +1,8 @@
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { rawKey } from '@mnops/core/crypto';
+import { keyRing, rawKey } from '@mnops/core/crypto';
+import type { KeyWrapper } from '@mnops/core/spi';
 import { eventually, memorySnapshot, recoverableContract, secretProviderContract, testCall } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type EncryptedFileProvider, encryptedFile } from './index.js';
@@ -114,6 +115,60 @@ describe('encryptedFile', () => {
     watch.abort();
     await watching;
     await reader.close?.(call);
+  });
+
+  it('is wrapped with another key while others read and write, and lets the old key go', async () => {
+    const { provider } = vault;
+    const next = rawKey(Buffer.alloc(32, 8));
+    const reader = encryptedFile({ file, key: keyRing(key, [next]), reloadIntervalMs: 50 });
+    await put(provider, 'a', 'one');
+    await put(provider, 'a', 'two');
+    await put(provider, 'b', 'gone');
+    await provider.delete('b', { permanent: true }, call);
+    expect(await text(reader, 'a')).toBe('two');
+    const steps: string[] = [];
+    const answer = await provider.rewrap({ to: next, onProgress: (done, of) => steps.push(`${done}/${of}`) }, call);
+    expect(answer).toEqual({ values: 2, keyId: next.keyId });
+    expect(steps).toEqual(['1/2', '2/2']);
+    expect(await text(reader, 'a')).toBe('two');
+    expect(await text(provider, 'a', '1')).toBe('one');
+    await put(provider, 'c', 'sealed with the new key');
+    await put(reader, 'd', 'by a process that still seals with the old one');
+    expect((await provider.verify(call)).intact).toBe(true);
+
+    const late = encryptedFile({ file, key });
+    await expect(late.open?.(call)).rejects.toMatchObject({ code: 'MNOPS_CORE_KEY_INVALID' });
+    await late.close?.(call);
+    await provider.rewrap({ to: next }, call);
+    const alone = encryptedFile({ file, key: next });
+    expect(await contentOf(alone)).toEqual({
+      a: 'two',
+      c: 'sealed with the new key',
+      d: 'by a process that still seals with the old one',
+    });
+    expect((await alone.verify(call)).intact).toBe(true);
+    for (const other of [alone, reader]) await other.close?.(call);
+  });
+
+  it('stays as it was when rewrapping fails, and says which option is wrong', async () => {
+    const { provider } = vault;
+    await put(provider, 'a', 'one');
+    const broken: KeyWrapper = {
+      ...rawKey(Buffer.alloc(32, 9)),
+      unwrap: () => Promise.reject(new Error('the key service is away')),
+    };
+    await expect(provider.rewrap({ to: broken }, call)).rejects.toThrow('the key service is away');
+    await expect(provider.rewrap({ to: 'secret text' } as never, call)).rejects.toMatchObject({
+      code: 'MNOPS_CORE_CONFIG_INVALID',
+      message: expect.not.stringContaining('secret text'),
+    });
+    const aborted = testCall();
+    aborted.abort(new Error('enough'));
+    await expect(provider.rewrap({ to: rawKey(Buffer.alloc(32, 8)) }, aborted)).rejects.toThrow('enough');
+    await put(provider, 'a', 'two');
+    const other = encryptedFile({ file, key });
+    expect(await text(other, 'a')).toBe('two');
+    await other.close?.(call);
   });
 
   it('lets several writers take turns without losing a write', async () => {

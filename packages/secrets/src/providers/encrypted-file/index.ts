@@ -38,6 +38,20 @@ export interface EncryptedFileProvider extends SecretProvider {
   verify(call: Call): Promise<VaultVerification>;
   /** Writes the file anew without what was overwritten and destroyed, under a new record key; readers follow. */
   compact(call: Call): Promise<void>;
+  /**
+   * Wraps every data key with another key; values and versions stay. Give the other processes a ring that holds the new key
+   * before (`keyRing(old, [next])`), and they go on reading; afterwards `keyRing(next, [old])`, and then `next` alone.
+   *
+   * @returns How many values are wrapped with the new key now.
+   */
+  rewrap(options: RewrapOptions, call: Call): Promise<{ readonly values: number; readonly keyId: string }>;
+}
+
+/** What a vault is rewrapped with. */
+export interface RewrapOptions {
+  readonly to: KeyWrapper;
+  /** Hears of each value, with the number of all. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined;
 }
 
 const optionsSchema = v.strictObject({
@@ -45,6 +59,13 @@ const optionsSchema = v.strictObject({
   key: v.custom<KeyWrapper | KeyRing>(isKey, 'a key: keyFile(), passphraseKey(), rawKey() or keyRing()'),
   reloadIntervalMs: v.optional(v.pipe(durationMsSchema, v.minValue(10), v.maxValue(60_000)), 1_000),
   clock: v.optional(v.custom<Pick<Clock, 'now'>>((value) => typeof (value as Clock).now === 'function', 'a clock')),
+});
+
+const rewrapSchema = v.strictObject({
+  to: v.custom<KeyWrapper>(isWrapper, 'a key: keyFile(), passphraseKey() or rawKey()'),
+  onProgress: v.optional(
+    v.custom<(done: number, of: number) => void>((value) => typeof value === 'function', 'a function'),
+  ),
 });
 
 /**
@@ -140,6 +161,11 @@ export function encryptedFile(options: EncryptedFileOptions): EncryptedFileProvi
     damage: () => vault.damage,
     verify: (call) => vault.verify(call),
     compact: (call) => vault.compact(call),
+    async rewrap(given, call) {
+      const { to, onProgress } = parseOptions('rewrap', rewrapSchema, given);
+      const values = await vault.rewrap(to, onProgress ?? (() => undefined), call);
+      return { values, keyId: to.keyId };
+    },
   };
 }
 
@@ -204,5 +230,9 @@ function capabilitiesWith(propagationMs: number): SecretCapabilities {
 function isKey(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, current } = value as { readonly kind?: unknown; readonly current?: unknown };
-  return kind === 'key-wrapper' || (kind === 'key-ring' && isKey(current));
+  return isWrapper(value) || (kind === 'key-ring' && isWrapper(current));
+}
+
+function isWrapper(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (value as { readonly kind?: unknown }).kind === 'key-wrapper';
 }

@@ -1,5 +1,5 @@
 import { codeOf, coreError } from '@mnops/core';
-import type { KeyRing } from '@mnops/core/crypto';
+import { type KeyRing, keyRing, rewrapEnvelope } from '@mnops/core/crypto';
 import type { RecordLog } from '@mnops/core/files';
 import type {
   Call,
@@ -45,12 +45,14 @@ export class VaultFile {
   readonly #options: VaultFileOptions;
   readonly #reader: VaultReader;
   readonly #writer: VaultWriter;
+  #key: KeyRing | KeyWrapper;
   #closed = false;
 
   constructor(options: VaultFileOptions) {
     this.file = options.file;
     this.#options = options;
-    this.#reader = new VaultReader(options.file, options.key, options.onChange);
+    this.#key = options.key;
+    this.#reader = new VaultReader(options.file, () => this.#key, options.onChange);
     this.#writer = new VaultWriter(options.file);
   }
 
@@ -71,7 +73,7 @@ export class VaultFile {
   }
 
   get key(): KeyRing | KeyWrapper {
-    return this.#options.key;
+    return this.#key;
   }
 
   async refresh(call: Call): Promise<void> {
@@ -92,7 +94,7 @@ export class VaultFile {
   openValue(path: string, version: number, envelope: Uint8Array, call: Call): Promise<Uint8Array> {
     const keys = this.#reader.keys;
     if (keys === undefined) throw keysLost(this.file);
-    return openValue(this.#options.key, keys.vaultId, { path, version, envelope }, call);
+    return openValue(this.#key, keys.vaultId, { path, version, envelope }, call);
   }
 
   put(path: string, value: Uint8Array, options: SecretPutOptions, call: Call): Promise<SecretVersionRecord> {
@@ -138,6 +140,41 @@ export class VaultFile {
     await this.exclusively(call, (log) => this.#compact(log, call));
   }
 
+  /**
+   * Every data key is wrapped by another key; the sealed values stay as they are. The file that says so takes the old one's
+   * place in one step, so a crash leaves one or the other whole.
+   */
+  async rewrap(to: KeyWrapper, progress: (done: number, of: number) => void, call: Call): Promise<number> {
+    return await this.exclusively(call, async (log) => {
+      const before = this.#reader.keys;
+      const entries = [...this.store.summary()];
+      const values = entries.filter(({ value }) => value !== undefined).length;
+      if (before !== undefined) {
+        const wrapped: (Uint8Array | undefined)[] = [];
+        let done = 0;
+        for (const { value } of entries) {
+          call.signal.throwIfAborted();
+          wrapped.push(value === undefined ? undefined : await rewrapEnvelope(this.#key, to, value, call));
+          if (value === undefined) continue;
+          done += 1;
+          progress(done, values);
+        }
+        const made = await newKeyRecord(to, call, before.vaultId);
+        await log.rewrite(
+          payloads(
+            made,
+            entries.map(({ mutation }, index) => ({ mutation, envelope: wrapped[index] })),
+          ),
+        );
+      }
+      // What other processes have not read yet was written with the old keys.
+      const { current, previous } = this.#key.kind === 'key-ring' ? this.#key : { current: this.#key, previous: [] };
+      this.#key = keyRing(to, [current, ...previous]);
+      await this.#reader.refresh(call);
+      return values;
+    });
+  }
+
   async verify(call: Call): Promise<VaultVerification> {
     await this.refresh(call);
     const unreadable: { path: string; version: string; code: string }[] = [];
@@ -168,7 +205,7 @@ export class VaultFile {
   }
 
   get #wrapper(): KeyWrapper {
-    const { key } = this.#options;
+    const key = this.#key;
     return key.kind === 'key-ring' ? key.current : key;
   }
 
@@ -196,18 +233,26 @@ export class VaultFile {
   async #compact(log: RecordLog, call: Call): Promise<void> {
     const before = this.#reader.keys;
     if (before === undefined) return;
-    const { keys, record } = await newKeyRecord(this.#wrapper, call, before.vaultId);
+    const made = await newKeyRecord(this.#wrapper, call, before.vaultId);
     const { store } = this;
-    function* payloads(): Generator<Uint8Array> {
-      yield record;
-      yield record;
-      let sequence = 2;
-      for (const { mutation, value } of store.summary()) {
-        yield encodeChange(keys, sequence, { mutation, envelope: value });
-        sequence += 1;
-      }
+    function* changes(): Generator<VaultChange> {
+      for (const { mutation, value } of store.summary()) yield { mutation, envelope: value };
     }
-    await log.rewrite(payloads());
+    await log.rewrite(payloads(made, changes()));
     await this.#reader.refresh(call);
+  }
+}
+
+/** The records of a whole new file. */
+function* payloads(
+  { keys, record }: { readonly keys: VaultKeys; readonly record: Uint8Array },
+  changes: Iterable<VaultChange>,
+): Generator<Uint8Array> {
+  yield record;
+  yield record;
+  let sequence = 2;
+  for (const change of changes) {
+    yield encodeChange(keys, sequence, change);
+    sequence += 1;
   }
 }

@@ -16,7 +16,7 @@ const torn =
 /** The state of a vault file, followed as this and other processes append to it or replace it. */
 export class VaultReader {
   readonly #file: string;
-  readonly #key: KeyRing | KeyWrapper;
+  readonly #key: () => KeyRing | KeyWrapper;
   readonly #onChange: (change: SecretChange) => void;
   #log: RecordLog | undefined;
   #next: number | undefined;
@@ -36,7 +36,7 @@ export class VaultReader {
   #tailOpen = false;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(file: string, key: KeyRing | KeyWrapper, onChange: (change: SecretChange) => void) {
+  constructor(file: string, key: () => KeyRing | KeyWrapper, onChange: (change: SecretChange) => void) {
     this.#file = file;
     this.#key = key;
     this.#onChange = onChange;
@@ -183,10 +183,10 @@ export class VaultReader {
   async #takeKeys(payload: Uint8Array, call: Call): Promise<void> {
     if (this.#keys !== undefined) return;
     try {
-      this.#keys = await openKeyRecord(this.#key, payload, call);
+      this.#keys = await openKeyRecord(this.#key(), payload, call);
       this.#keyFailure = undefined;
     } catch (error) {
-      this.#keyFailure = await explainKeyFailure(this.#file, this.#key, error);
+      this.#keyFailure = await explainKeyFailure(this.#file, this.#key(), error);
     }
   }
 
