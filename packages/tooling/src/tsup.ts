@@ -4,10 +4,11 @@ import { defineConfig, type Options } from 'tsup';
 
 type ExportEntry = string | { readonly '@mnops/source'?: string; readonly import?: { readonly default: string } };
 
-/** Build configuration of one published package: every subpath of its export map, as ESM and CJS with declarations. */
+/** Build configuration of one published package: every subpath of its export map and every program, as ESM and CJS with declarations. */
 export function packageBuild(folder: string, options: Options = {}): ReturnType<typeof defineConfig> {
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
     readonly exports: Readonly<Record<string, ExportEntry>>;
+    readonly bin?: Readonly<Record<string, string>>;
   };
   const entry: Record<string, string> = {};
   for (const target of Object.values(manifest.exports)) {
@@ -15,6 +16,11 @@ export function packageBuild(folder: string, options: Options = {}): ReturnType<
     // A subpath without a source is for the package check to report; it must not stop the build of the others.
     if (!existsSync(join(folder, target['@mnops/source']))) continue;
     entry[target.import.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')] = target['@mnops/source'];
+  }
+  // A program `dist/cli.js` is made from `src/cli/main.ts`.
+  for (const target of Object.values(manifest.bin ?? {})) {
+    const name = target.replace(/^\.?\/?dist\//, '').replace(/\.js$/, '');
+    entry[name] = `src/${name}/main.ts`;
   }
   return defineConfig({
     entry,
