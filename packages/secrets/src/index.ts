@@ -26,6 +26,7 @@ export {
 export { type MemoryOptions, memory } from './providers/memory/index.js';
 export type { SecretHandle } from './read/handle.js';
 export type { Redactor, RedactorOptions } from './redaction/redactor.js';
+export { type ScanFinding, type ScanOptions, scan } from './redaction/scan.js';
 export { formatReference, parseReference, type SecretReference } from './reference.js';
 export type { RotationOutcome, RotationStep } from './rotation/journal.js';
 export type { RotateOptions, RotationResult, RotationState } from './rotation/rotation-state.js';

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { callOf, coreError } from '@mnops/core';
 import type { ExchangeFormat } from '../exchange/exchange.js';
+import { scan } from '../redaction/scan.js';
 import type { SecretMetadata, SecretOperations } from '../secret-operations.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { keyOf, type Opened } from './open.js';
@@ -39,6 +40,7 @@ const entries: readonly Entry[] = [
   ['export', 'export [prefix] --reveal [--format <format>]', [0, 1], exportText],
   ['audit verify', 'audit verify', [0, 0], auditVerify],
   ['audit list', 'audit list', [0, 0], auditList],
+  ['scan', 'scan <folder>', [1, 1], scanFolder],
   ['rewrap', 'rewrap --to-key-file <file> | --to-passphrase-file <file>', [0, 0], rewrap],
 ];
 
@@ -172,6 +174,20 @@ async function auditList({ secrets, options, terminal }: CommandContext): Promis
     print(terminal, options.json, entry, [at.toISOString(), actor, operation, path, version, outcome].join('\t'), 0);
   }
   return exitCodes.done;
+}
+
+async function scanFolder({ operations, options, words, terminal }: CommandContext): Promise<number> {
+  // The values of the vault are looked for too, as far as the actor may read them.
+  const paths: string[] = [];
+  for await (const { path } of operations.list()) paths.push(path);
+  const { found: values } = await operations.getMany(paths);
+  const findings = [];
+  for await (const finding of scan({ folder: words[0] ?? '', values: values.values() })) findings.push(finding);
+  const lines = findings.map(({ file, line, column, rule, path, fingerprint }) =>
+    [`${file}:${line}:${column}`, rule, path ?? '', fingerprint].join('\t'),
+  );
+  print(terminal, options.json, findings, lines.join('\n'));
+  return findings.length === 0 ? exitCodes.done : exitCodes.found;
 }
 
 async function rewrap({ vault, options, terminal }: CommandContext): Promise<number> {

@@ -12,6 +12,7 @@ export const exitCodes = {
   unavailable: 6,
   notIntact: 7,
   sealed: 8,
+  found: 9,
 } as const;
 
 const byCode: Readonly<Record<string, number>> = {

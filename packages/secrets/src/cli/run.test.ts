@@ -118,6 +118,16 @@ describe('mnops-secrets', () => {
     expect(out).toMatch(/NOT intact/);
   });
 
+  it('finds the values of the vault in files', async () => {
+    input = secret;
+    await cli('put', 'a');
+    await writeFile(join(folder, 'app.log'), `login with ${secret}`);
+    expect(await cli('scan', join(folder, 'app.log'))).toBe(9);
+    expect(out).toMatch(/^app\.log:1:12\tknown-value\ta\t[0-9a-f]{16}\n$/);
+    await writeFile(join(folder, 'clean.log'), 'nothing here');
+    expect(await cli('scan', join(folder, 'clean.log'))).toBe(0);
+  });
+
   it('wraps the vault with another key', async () => {
     input = secret;
     await cli('put', 'a');

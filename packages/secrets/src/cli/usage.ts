@@ -15,6 +15,7 @@ export const usage = `mnops-secrets: the secrets of a service, from a terminal o
   export [prefix]            the values as one text, with --reveal only
   audit verify               checks the audit log
   audit list                 its entries
+  scan <folder>              looks for secrets in files
   rewrap                     wraps the vault with the key of --to-key-file or --to-passphrase-file
 
 Options
@@ -36,5 +37,5 @@ Options
 A value is never taken from the command line, where every user of the machine can read it.
 
 Exit codes: 0 done · 1 failed · 2 wrong usage or configuration · 3 not found · 4 denied or not signed in
-  5 conflict · 6 back end away, slow or throttling · 7 not intact · 8 sealed: no key or a wrong one
+  5 conflict · 6 back end away, slow or throttling · 7 not intact · 8 sealed: no key or a wrong one · 9 scan found something
 `;

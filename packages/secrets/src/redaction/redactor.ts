@@ -16,7 +16,8 @@ export interface RedactorOptions {
   readonly minLength?: number | undefined;
 }
 
-interface Needles {
+/** Texts to look for, and the path that each belongs to. */
+export interface Needles {
   readonly pattern: RegExp | undefined;
   readonly longest: number;
   readonly paths: ReadonlyMap<string, string>;
@@ -76,7 +77,8 @@ export function makeRedactor(
   return { redact: (text) => replaceAll(text, current()), stream };
 }
 
-function needlesOf(values: Iterable<SecretValue>, minLength: number): Needles {
+/** Every form in which known values may stand in a text. */
+export function needlesOf(values: Iterable<SecretValue>, minLength: number): Needles {
   const paths = new Map<string, string>();
   for (const value of values) {
     for (const text of textsOf(value)) {
