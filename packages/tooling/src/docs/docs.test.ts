@@ -44,6 +44,8 @@ describe('snippets', () => {
     expect(noRegion.problems).toEqual(['line 4: examples/snippets/dr/drill.ts has no region other']);
     expect(withSnippets(block('', 'x();\n'), root).problems).toHaveLength(1);
     expect(withSnippets('```sh\nnpm test\n```\n', root).problems).toEqual([]);
+    const lonely = withSnippets('One\n\n<!-- snippet: dr/drill.ts -->\n\nTwo\n', root);
+    expect(lonely.problems).toEqual(['line 3: a snippet comment without a code block behind it']);
   });
 });
 

@@ -11,6 +11,7 @@ export interface SnippetPage {
 
 const fence = /^(?<fence>`{3,})(?<language>[a-z]*)[^\n]*\n(?<body>[\s\S]*?)^\k<fence>[ \t]*$/gm;
 const marker = /<!-- snippet: (?<path>[\w./-]+?)(?:#(?<region>[\w-]+))? -->\n+$/;
+const lonely = /<!-- snippet: [^>]*-->\n+(?!\n|`{3})/g;
 const code = new Set(['ts', 'typescript', 'js', 'javascript', 'mjs', 'cjs']);
 
 /**
@@ -19,6 +20,10 @@ const code = new Set(['ts', 'typescript', 'js', 'javascript', 'mjs', 'cjs']);
  */
 export function withSnippets(page: string, snippetFolder: string): SnippetPage {
   const problems: string[] = [];
+  for (const lost of page.matchAll(lonely)) {
+    const line = page.slice(0, lost.index).split('\n').length;
+    problems.push(`line ${line}: a snippet comment without a code block behind it`);
+  }
   const text = page.replace(fence, (block, ...rest) => {
     const { language = '', fence: ticks = '```' } = rest.at(-1) as Record<string, string>;
     const offset = rest.at(-3) as number;
