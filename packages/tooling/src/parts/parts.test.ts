@@ -131,3 +131,33 @@ partSuite({ describe, it }, 'restic', 'restic part', (restic) => {
     expect(stdout).toContain(restic.version);
   });
 });
+
+partSuite({ describe, it }, 'postgres', 'postgres part', (postgres) => {
+  it('starts for an unprivileged user, asks for the password, and leaves nothing behind', async () => {
+    const server = await postgres.start();
+    try {
+      expect(await server.query('SELECT 1 + 1')).toBe('2');
+      await expect(server.query('SELECT no_such_column')).rejects.toThrow(/no_such_column/);
+      const stranger = ['-h', server.host, '-p', String(server.port), '-U', server.user, '-c', 'SELECT 1'];
+      const refused = await runProgram(join(postgres.path, 'psql'), stranger, { env: { PGPASSWORD: 'wrong' } });
+      expect(refused.code).not.toBe(0);
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
+  }, 60_000);
+});
+
+partSuite({ describe, it }, 'vault', 'vault part', (vault) => {
+  it('starts unsealed with a root token of its own', async () => {
+    const server = await vault.start();
+    try {
+      expect(await server.call('GET', 'sys/health')).toMatchObject({ sealed: false, version: vault.version });
+      await server.call('POST', 'secret/data/a', { data: { b: 'c' } });
+      expect(await server.call('GET', 'secret/data/a')).toMatchObject({ data: { data: { b: 'c' } } });
+      expect(server.log()).not.toContain('panic');
+    } finally {
+      await server.stop();
+    }
+  }, 60_000);
+});

@@ -9,6 +9,8 @@ export interface ProgramOptions {
   readonly input?: string | Uint8Array | undefined;
   /** Milliseconds until it is killed. Default 120,000. */
   readonly timeoutMs?: number | undefined;
+  /** Who runs it, where this process may choose. Default: this process's user. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** What a program left behind. */
@@ -26,7 +28,12 @@ export async function runProgram(
   options: ProgramOptions = {},
 ): Promise<ProgramResult> {
   const { cwd, input, timeoutMs = 120_000 } = options;
-  const spawnOptions: SpawnOptions = { env: environment(options.env), stdio: 'pipe', timeout: timeoutMs };
+  const spawnOptions: SpawnOptions = {
+    env: environment(options.env),
+    stdio: 'pipe',
+    timeout: timeoutMs,
+    ...options.owner,
+  };
   if (cwd !== undefined) spawnOptions.cwd = cwd;
   const child = spawn(program, args, spawnOptions);
   const stdout: Buffer[] = [];

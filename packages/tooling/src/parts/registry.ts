@@ -1,13 +1,17 @@
 import { type MotoPart, moto } from './moto.js';
 import { type NodePart, nodeRelease } from './node.js';
 import type { Part } from './part.js';
+import { type PostgresPart, postgres } from './postgres.js';
 import { type PrometheusPart, prometheus } from './prometheus.js';
 import { type ResticPart, restic } from './restic.js';
+import { type VaultPart, vault } from './vault.js';
 
 interface Parts {
   readonly restic: ResticPart;
   readonly prometheus: PrometheusPart;
   readonly moto: MotoPart;
+  readonly postgres: PostgresPart;
+  readonly vault: VaultPart;
   readonly node22: NodePart;
   readonly node24: NodePart;
 }
@@ -20,6 +24,8 @@ const makers: { readonly [K in PartId]: () => Parts[K] } = {
   restic,
   prometheus,
   moto,
+  postgres,
+  vault,
   node22: () => nodeRelease(22),
   node24: () => nodeRelease(24),
 };

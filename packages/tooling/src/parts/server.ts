@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,10 +26,16 @@ export interface ServerPlan {
   readonly program: string;
   readonly args: (at: { readonly port: number; readonly folder: string }) => readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Path that answers 2xx once the server is ready. */
-  readonly readyPath: string;
+  /** Path that answers 2xx once the server is ready, or a function that says so. */
+  readonly readyPath: string | ((at: { readonly port: number }) => Promise<boolean>);
   /** Milliseconds until a start counts as failed. Default 60,000. */
   readonly readyMs?: number | undefined;
+  /** Who runs it and owns its folder, where this process may choose. Default: this process's user. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** What is done in the folder before the start. */
+  readonly prepare?: ((folder: string) => Promise<void>) | undefined;
+  /** What asks it to end. Default `SIGTERM`. */
+  readonly stopSignal?: NodeJS.Signals | undefined;
 }
 
 /** A port on loopback that nobody listens on at this moment. */
@@ -69,13 +75,23 @@ interface LaunchedServer extends RunningServer {
 async function launch(plan: ServerPlan): Promise<LaunchedServer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), `mnops-${plan.id}-`));
+  const { owner } = plan;
+  try {
+    if (owner !== undefined) chownSync(folder, owner.uid, owner.gid);
+    await plan.prepare?.(folder);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
   const logFile = join(folder, 'server.log');
   const output = openSync(logFile, 'a');
   const child = spawn(plan.program, plan.args({ port, folder }), {
     cwd: folder,
     env: environment(plan.env),
     stdio: ['ignore', output, output],
+    ...owner,
   });
+  closeSync(output);
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
@@ -87,7 +103,7 @@ async function launch(plan: ServerPlan): Promise<LaunchedServer> {
   process.once('exit', killNow);
   let stopping: Promise<void> | undefined;
   const end = async (): Promise<void> => {
-    child.kill('SIGTERM');
+    child.kill(plan.stopSignal ?? 'SIGTERM');
     const hard = setTimeout(killNow, 5_000);
     await exited;
     clearTimeout(hard);
@@ -108,20 +124,26 @@ async function launch(plan: ServerPlan): Promise<LaunchedServer> {
   };
 }
 
-async function ready(plan: ServerPlan, { url, child }: LaunchedServer): Promise<void> {
+async function ready(plan: ServerPlan, { url, port, child }: LaunchedServer): Promise<void> {
+  const { readyPath } = plan;
+  const answers = typeof readyPath === 'string' ? () => isOk(`${url}${readyPath}`) : () => readyPath({ port });
   const endsAt = performance.now() + (plan.readyMs ?? 60_000);
   while (performance.now() < endsAt) {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`${plan.id} ended before it was ready.`);
     }
-    try {
-      const response = await fetch(`${url}${plan.readyPath}`, { signal: AbortSignal.timeout(2_000) });
-      await response.arrayBuffer();
-      if (response.ok) return;
-    } catch {
-      // Not listening yet.
-    }
+    if (await answers()) return;
     await delay(50);
   }
   throw new Error(`${plan.id} was not ready in time.`);
+}
+
+async function isOk(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false; // not listening yet
+  }
 }
