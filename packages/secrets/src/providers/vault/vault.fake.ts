@@ -14,6 +14,8 @@ export interface VaultFake extends FaultServer {
   grant: { ttlSeconds: number; renewable: boolean };
   /** Paths below `/v1/` that are refused by policy. */
   readonly denied: Set<string>;
+  /** What it answers, for handlers of a test's own. */
+  answer(request: RecordedRequest): ScriptedReply;
 }
 
 export interface FakeToken {
@@ -35,8 +37,10 @@ export const fakeLogins = {
 export async function vaultFake(): Promise<VaultFake> {
   const server = await faultServer();
   const rootToken = `hvs.${randomBytes(12).toString('hex')}`;
+  const transitKeys = new Map<string, Buffer>();
   const fake: VaultFake = {
     ...server,
+    answer: (request) => answer(fake, transitKeys, request),
     rootToken,
     kv: fakeKv(),
     tokens: new Map([[rootToken, { ttlSeconds: 0, renewable: false }]]),
@@ -44,8 +48,7 @@ export async function vaultFake(): Promise<VaultFake> {
     grant: { ttlSeconds: 2_764_800, renewable: true },
     denied: new Set(),
   };
-  const transitKeys = new Map<string, Buffer>();
-  server.handler((request) => answer(fake, transitKeys, request));
+  server.handler(fake.answer);
   return fake;
 }
 
