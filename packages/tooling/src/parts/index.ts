@@ -1,4 +1,5 @@
 export { dataFolder, testDataRoot } from './data.js';
+export type { KubernetesPart, KubernetesServer } from './kubernetes.js';
 export type { MotoPart, MotoServer } from './moto.js';
 export type { NodePart } from './node.js';
 export { cacheFolder, findOnPath, isProgram, type Part } from './part.js';

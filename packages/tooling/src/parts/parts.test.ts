@@ -1,5 +1,6 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { get } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,6 +122,35 @@ partSuite({ describe, it }, 'moto', 'moto part', (moto) => {
     } finally {
       await server.stop();
     }
+  });
+});
+
+partSuite({ describe, it }, 'kubernetes', 'kubernetes part', (kubernetes) => {
+  it('starts, keeps what was stored over a restart, and leaves nothing behind', { timeout: 120_000 }, async () => {
+    const server = await kubernetes.start();
+    try {
+      const answer = async (path: string, token: string): Promise<number> =>
+        await new Promise((resolve, reject) => {
+          const options = {
+            ca: readFileSync(server.caFile),
+            agent: false,
+            headers: { authorization: `Bearer ${token}` },
+          };
+          get(`${server.url}${path}`, options, (incoming) => {
+            incoming.resume();
+            resolve(incoming.statusCode ?? 0);
+          }).on('error', reject);
+        });
+      const secrets = '/api/v1/namespaces/default/secrets';
+      expect(await answer(secrets, server.tokens.admin)).toBe(200);
+      expect(await answer(secrets, server.tokens.stranger)).toBe(403);
+      expect(await answer(secrets, 'unknown')).toBe(401);
+      await server.restart();
+      expect(await answer(secrets, server.tokens.admin)).toBe(200);
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
   });
 });
 

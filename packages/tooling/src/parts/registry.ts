@@ -1,3 +1,4 @@
+import { type KubernetesPart, kubernetes } from './kubernetes.js';
 import { type MotoPart, moto } from './moto.js';
 import { type NodePart, nodeRelease } from './node.js';
 import type { Part } from './part.js';
@@ -12,6 +13,7 @@ interface Parts {
   readonly moto: MotoPart;
   readonly postgres: PostgresPart;
   readonly vault: VaultPart;
+  readonly kubernetes: KubernetesPart;
   readonly node22: NodePart;
   readonly node24: NodePart;
 }
@@ -26,6 +28,7 @@ const makers: { readonly [K in PartId]: () => Parts[K] } = {
   moto,
   postgres,
   vault,
+  kubernetes,
   node22: () => nodeRelease(22),
   node24: () => nodeRelease(24),
 };

@@ -28,6 +28,8 @@ export interface ServerPlan {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Path that answers 2xx once the server is ready, or a function that says so. */
   readonly readyPath: string | ((at: { readonly port: number }) => Promise<boolean>);
+  /** Port that it must have. Default: a free one. */
+  readonly port?: number | undefined;
   /** Milliseconds until a start counts as failed. Default 60,000. */
   readonly readyMs?: number | undefined;
   /** Who runs it and owns its folder, where this process may choose. Default: this process's user. */
@@ -73,7 +75,7 @@ interface LaunchedServer extends RunningServer {
 }
 
 async function launch(plan: ServerPlan): Promise<LaunchedServer> {
-  const port = await freePort();
+  const port = plan.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), `mnops-${plan.id}-`));
   const { owner } = plan;
   try {
@@ -132,18 +134,15 @@ async function ready(plan: ServerPlan, { url, port, child }: LaunchedServer): Pr
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`${plan.id} ended before it was ready.`);
     }
-    if (await answers()) return;
+    // A rejection is one that does not listen yet.
+    if (await answers().catch(() => false)) return;
     await delay(50);
   }
   throw new Error(`${plan.id} was not ready in time.`);
 }
 
 async function isOk(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false; // not listening yet
-  }
+  const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+  await response.arrayBuffer();
+  return response.ok;
 }
