@@ -1,3 +1,4 @@
+export { clusterAccess } from './cluster-access.js';
 export type { EnvironmentOptions } from './environment.js';
 export { serviceIdentity } from './identity.js';
 export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './load-config.js';
