@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fakeClock } from '../testing/fake-clock.js';
+import { type KubernetesFake, kubernetesFake } from '../testing/kubernetes-fake.js';
 import { eventually, testCall } from '../testing/test-call.js';
 import {
   type KubernetesClient,
@@ -11,7 +12,6 @@ import {
   type KubernetesWatchEvent,
   kubernetesClient,
 } from './index.js';
-import { type KubernetesFake, kubernetesFake } from './kubernetes.fake.js';
 
 const secrets = { apiVersion: 'v1', plural: 'secrets', namespaced: true };
 const call = testCall();

@@ -20,6 +20,7 @@ export {
 } from './fault-server.js';
 export { type HealthSourceSubject, healthSourceContract } from './health-source-contract.js';
 export { type KeyWrapperSubject, keyWrapperContract } from './key-wrapper-contract.js';
+export { type KubernetesFake, kubernetesFake } from './kubernetes-fake.js';
 export { type LeaseLimits, type LeaseSubject, leaseContract } from './lease-contract.js';
 export { type LogSourceLimits, type LogSourceSubject, logSourceContract } from './log-source-contract.js';
 export { type LogStoreSubject, logStoreContract } from './log-store-contract.js';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Fault, FaultKind, FaultScript, RecordedRequest, ScriptedReply } from './fault-server.js';
 
 interface FakeObject {
   readonly kind: string;
@@ -15,31 +16,13 @@ interface FakeEvent {
   readonly object: FakeObject;
 }
 
-/** How the next request, or the next watch, goes wrong. */
-export type KubernetesFault =
-  | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown }
-  | 'hang'
-  | 'reset'
-  | 'truncated'
-  | 'oversized';
-
-/** One request as it came. */
-export interface FakeRequest {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
 /** An API server in this process: objects with versions, label selectors, pages, conditions, watches, immutable Secrets. */
-export interface KubernetesFake {
+export interface KubernetesFake extends FaultScript {
   readonly url: string;
-  readonly requests: readonly FakeRequest[];
   /** Tokens that are taken; empty: everybody may come in. */
   readonly tokens: Set<string>;
   /** Objects by collection and name, such as `/api/v1/namespaces/default/secrets` and `a`. */
   readonly collections: ReadonlyMap<string, Map<string, FakeObject>>;
-  next(fault: KubernetesFault | readonly KubernetesFault[]): void;
   /** Bytes to every open watch, as they are. */
   sendRaw(bytes: string | Uint8Array): void;
   /** Ends every open watch; `abruptly`: by a reset. */
@@ -70,8 +53,7 @@ export async function kubernetesFake(): Promise<KubernetesFake> {
     requests: state.requests,
     tokens: state.tokens,
     collections: state.collections,
-    next: (fault) =>
-      void state.faults.push(...(Array.isArray(fault) ? (fault as KubernetesFault[]) : [fault as KubernetesFault])),
+    next: (fault) => void state.faults.push(...(Array.isArray(fault) ? (fault as Fault[]) : [fault as Fault])),
     sendRaw: (bytes) => {
       for (const { outgoing } of state.watchers) outgoing.write(bytes);
     },
@@ -103,10 +85,10 @@ interface Watcher {
 }
 
 class FakeState {
-  readonly requests: FakeRequest[] = [];
+  readonly requests: RecordedRequest[] = [];
   readonly tokens = new Set<string>();
   readonly collections = new Map<string, Map<string, FakeObject>>();
-  readonly faults: KubernetesFault[] = [];
+  readonly faults: Fault[] = [];
   readonly watchers = new Set<Watcher>();
   readonly events: FakeEvent[] = [];
   version = 1;
@@ -116,12 +98,23 @@ class FakeState {
   async serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<undefined> {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks).toString('utf8');
+    const body = Buffer.concat(chunks);
     const headers = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]));
-    const request = { method: incoming.method ?? '', url: incoming.url ?? '', headers, body };
+    const request = {
+      method: incoming.method ?? '',
+      url: incoming.url ?? '',
+      headers,
+      body,
+      text: () => body.toString('utf8'),
+    };
     this.requests.push(request);
     const fault = this.faults.shift();
-    if (fault !== undefined) return fail(outgoing, fault);
+    if (fault !== undefined) {
+      const { kind, afterHandling = false } = faultOf(fault);
+      if (kind === undefined) return reply(outgoing, fault as ScriptedReply);
+      if (!afterHandling) return fail(outgoing, kind);
+      breakAnswer(outgoing);
+    }
     const token = (headers['authorization'] ?? '').replace(/^Bearer /, '');
     if (this.tokens.size > 0 && !this.tokens.has(token)) return status(outgoing, 401, 'Unauthorized');
     const url = new URL(request.url, 'http://fake');
@@ -129,7 +122,7 @@ class FakeState {
     return this.#route(request, url, outgoing);
   }
 
-  #route(request: FakeRequest, url: URL, outgoing: ServerResponse): undefined {
+  #route(request: RecordedRequest, url: URL, outgoing: ServerResponse): undefined {
     const match = /^(\/apis?\/.*?\/?(?:namespaces\/[^/]+\/)?(?:secrets|configmaps))(?:\/([^/]+))?$/.exec(url.pathname);
     if (match === null) return status(outgoing, 404, undefined);
     const [, collection = '', encoded] = match;
@@ -152,10 +145,10 @@ class FakeState {
   #create(
     collection: string,
     objects: Map<string, FakeObject>,
-    request: FakeRequest,
+    request: RecordedRequest,
     outgoing: ServerResponse,
   ): undefined {
-    const given = JSON.parse(request.body) as FakeObject;
+    const given = JSON.parse(request.text()) as FakeObject;
     if (objects.has(given.metadata.name)) return status(outgoing, 409, 'AlreadyExists');
     if (tooLong(given)) return status(outgoing, 422, 'Invalid');
     const facts = { uid: randomUUID(), creationTimestamp: new Date().toISOString() };
@@ -167,10 +160,10 @@ class FakeState {
     collection: string,
     objects: Map<string, FakeObject>,
     known: FakeObject,
-    request: FakeRequest,
+    request: RecordedRequest,
     outgoing: ServerResponse,
   ): undefined {
-    const given = JSON.parse(request.body) as FakeObject;
+    const given = JSON.parse(request.text()) as FakeObject;
     const expected = given.metadata['resourceVersion'];
     if (expected !== undefined && expected !== known.metadata['resourceVersion'])
       return status(outgoing, 409, 'Conflict');
@@ -186,10 +179,10 @@ class FakeState {
     collection: string,
     objects: Map<string, FakeObject>,
     known: FakeObject,
-    request: FakeRequest,
+    request: RecordedRequest,
     outgoing: ServerResponse,
   ): undefined {
-    const { preconditions = {} } = JSON.parse(request.body || '{}') as { preconditions?: Record<string, string> };
+    const { preconditions = {} } = JSON.parse(request.text() || '{}') as { preconditions?: Record<string, string> };
     for (const field of ['uid', 'resourceVersion'] as const) {
       if (preconditions[field] !== undefined && preconditions[field] !== known.metadata[field]) {
         return status(outgoing, 409, 'Conflict');
@@ -280,20 +273,36 @@ function tooLong(object: FakeObject): boolean {
   return values.reduce((sum, value) => sum + Buffer.from(value, 'base64').length, 0) > 1_048_576;
 }
 
-function fail(outgoing: ServerResponse, fault: KubernetesFault): undefined {
-  if (fault === 'hang') return;
-  if (fault === 'reset') {
+function faultOf(fault: Fault): {
+  readonly kind?: FaultKind | undefined;
+  readonly afterHandling?: boolean | undefined;
+} {
+  if (typeof fault === 'string') return { kind: fault };
+  return 'kind' in fault ? fault : {};
+}
+
+/** The request takes effect and its answer is lost. */
+function breakAnswer(outgoing: ServerResponse): undefined {
+  outgoing.writeHead = () => outgoing;
+  outgoing.end = () => {
+    outgoing.destroy();
+    return outgoing;
+  };
+}
+
+function reply(outgoing: ServerResponse, { status: code = 200, headers, body = {} }: ScriptedReply): undefined {
+  outgoing.writeHead(code, headers);
+  outgoing.end(typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body));
+}
+
+function fail(outgoing: ServerResponse, kind: FaultKind): undefined {
+  if (kind === 'hang') return;
+  if (kind === 'reset') {
     outgoing.destroy();
     return;
   }
-  if (typeof fault === 'object') {
-    const { body = {} } = fault;
-    outgoing.writeHead(fault.status, fault.headers);
-    outgoing.end(typeof body === 'string' ? body : JSON.stringify(body));
-    return;
-  }
   outgoing.writeHead(200, { 'content-type': 'application/json' });
-  if (fault === 'truncated') {
+  if (kind !== 'oversized') {
     outgoing.write('{"metadata":{');
     setImmediate(() => outgoing.destroy());
     return;

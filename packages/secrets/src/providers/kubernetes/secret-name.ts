@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+
+/** Longest name that leaves room for the number of a version: 253 less `----v` and 15 digits, rounded down. */
+const longestName = 230;
+const longestStem = 150;
+
+/**
+ * Name of the Secret for a path. A path that is a DNS name, such as `db-login`, is its own name; `/` becomes `--` and
+ * any other byte `---` with two hex digits, so that no two paths share a name. Paths too long for a name end in a hash.
+ */
+export function nameOfPath(path: string): string {
+  const name = encoded(path);
+  if (name.length <= longestName) return name;
+  const hash = createHash('sha256').update(path).digest('hex').slice(0, 40);
+  const stem = name.slice(0, longestStem).replace(/[-.]+$/, '');
+  // Four dashes in a row are in no encoded path.
+  return `${stem}----h${hash}`;
+}
+
+/** The path that a name stands for, or `undefined` when it stands for none, or for one that is too long to tell. */
+export function pathOfName(name: string): string | undefined {
+  const bytes: Buffer[] = [];
+  const text = name.startsWith('e---') && !name.startsWith('e----') ? name.slice(1) : name;
+  for (let at = 0; at < text.length; ) {
+    const dashes = /^-*/.exec(text.slice(at))?.[0].length ?? 0;
+    if (dashes === 3 || dashes === 5) {
+      if (dashes === 5) bytes.push(Buffer.from('/'));
+      const hex = text.slice(at + dashes, at + dashes + 2);
+      if (!/^[0-9a-f]{2}$/.test(hex)) return undefined;
+      bytes.push(Buffer.from(hex, 'hex'));
+      at += dashes + 2;
+    } else if (dashes <= 2) {
+      bytes.push(Buffer.from(['', '-', '/'][dashes] || text.slice(at, at + 1)));
+      at += Math.max(1, dashes);
+    } else return undefined;
+  }
+  const path = Buffer.concat(bytes).toString('utf8');
+  return nameOfPath(path) === name ? path : undefined;
+}
+
+/** Name of the Secret that holds one version of a path. */
+export function versionName(path: string, version: number): string {
+  return `${nameOfPath(path)}----v${version}`;
+}
+
+/** Label value that all versions of a path share. */
+export function pathLabel(path: string): string {
+  return createHash('sha256').update(path).digest('hex').slice(0, 40);
+}
+
+function encoded(path: string): string {
+  const characters = [...path];
+  let name = '';
+  for (const [index, character] of characters.entries()) {
+    const next = characters[index + 1];
+    const between = /[a-z0-9]$/.test(name) && next !== undefined;
+    if (/^[a-z0-9]$/.test(character)) name += character;
+    else if ((character === '-' || character === '.') && between && /^[a-z0-9]$/.test(next)) name += character;
+    else if (character === '/' && between && /^[^./-]$/.test(next)) name += '--';
+    else name += escaped(character);
+  }
+  // A name begins with a letter or digit: an `e` stands before an escape, and an `e` of the path is escaped then.
+  if (name.startsWith('e---') && !name.startsWith('e----')) return `e${escaped('e')}${name.slice(1)}`;
+  return name.startsWith('-') ? `e${name}` : name;
+}
+
+function escaped(character: string): string {
+  return [...Buffer.from(character)].map((byte) => `---${byte.toString(16).padStart(2, '0')}`).join('');
+}
