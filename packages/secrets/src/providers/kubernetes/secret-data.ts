@@ -63,7 +63,7 @@ function fieldsOf(value: Uint8Array): readonly [string, string][] | undefined {
   const plain = fields.every((field): field is [string, string] => {
     return (
       typeof field[1] === 'string' &&
-      field[1].isWellFormed() &&
+      isText(field[1]) &&
       /^[-._a-zA-Z0-9]{1,253}$/.test(field[0]) &&
       !/^\.\.?$|^\.\./.test(field[0])
     );
@@ -87,4 +87,9 @@ function bytesAt(data: Readonly<Record<string, string>>, key: string): Uint8Arra
     details: { key },
     remedy: 'Somebody changed the Secret beside MNOps: write it again, or roll it back.',
   });
+}
+
+/** Text that UTF-8 can carry: half of a surrogate pair would come back as another character. */
+function isText(text: string): boolean {
+  return Buffer.from(text).toString('utf8') === text;
 }
