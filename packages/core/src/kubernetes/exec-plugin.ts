@@ -84,6 +84,12 @@ function runPlugin(plugin: ExecPlugin, cluster: ExecClusterInfo): Promise<string
       else child.kill('SIGKILL');
     });
     child.once('error', (error: NodeJS.ErrnoException) => reject(failed(plugin, error.code ?? 'it did not start')));
+    // What the program started may hold its output open for ever; the program itself has said all it will say.
+    child.once('exit', (_, signal) => {
+      const graceMs = signal === null ? 1_000 : 0;
+      const timer = setTimeout(() => child.stdout.destroy(), graceMs);
+      child.once('close', () => clearTimeout(timer));
+    });
     child.once('close', (code, signal) => {
       if (size > maxOutputBytes) reject(failed(plugin, `it printed more than ${maxOutputBytes} bytes`));
       else if (code === 0) resolve(Buffer.concat(chunks).toString('utf8'));

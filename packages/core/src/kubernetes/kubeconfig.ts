@@ -119,7 +119,7 @@ async function readConfig(file: string, mayBeAbsent: boolean): Promise<v.InferOu
   try {
     if (content.length > maxFileBytes) throw new Error('too long');
     // Few aliases: a kubeconfig needs none, and many of them can unfold to any size.
-    parsed = parse(content, { maxAliasCount: 20, logLevel: 'silent' });
+    parsed = parse(content, { maxAliasCount: 20, logLevel: 'error' });
   } catch {
     // The parser's own error quotes the file, which holds credentials.
     throw wrong(`kubeconfig ${file}`, 'YAML of at most 4 MiB', 'something else', 'Mend the file.');
