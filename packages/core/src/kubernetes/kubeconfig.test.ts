@@ -66,7 +66,7 @@ describe('kubeconfig', () => {
   });
 
   it('refuses what it would otherwise pass over, and says where it stands', async () => {
-    const user = (text: string): string => whole.replace(/user: \{ token.*\}/, `user: { ${text}`);
+    const user = (text: string): string => whole.replace(/user: \{ token.*\}/, `user: { ${text} }`);
     for (const [content, field] of [
       [whole.replace('    tls-server-name', '    proxy-url: http://p\n    tls-server-name'), 'clusters.c.proxy-url'],
       [user('as: admin, token: x }'), 'users.u.as'],
