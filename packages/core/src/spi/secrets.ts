@@ -144,6 +144,8 @@ export interface SecretCapabilities {
   readonly list: boolean;
   /** `integer`: 1, 2, 3 … per secret. `none`: only the current value is kept. */
   readonly versionIds: 'integer' | 'token' | 'hash' | 'none';
+  /** Whether a secret that is made again after a permanent delete gives out the ids of the one before. Default false. */
+  readonly versionIdsReused?: boolean | undefined;
   /** Versions kept per secret; older ones without a stage are destroyed. Absent: no limit. */
   readonly maxVersions?: number | undefined;
   readonly stages: Support;

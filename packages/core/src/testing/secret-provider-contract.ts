@@ -266,7 +266,8 @@ function deleteCases(test: Test): void {
     await provider.delete('contract/never-there', {}, testCall());
     assert.equal(await provider.get('contract/gone', {}, testCall()), undefined);
     const next = await put(provider, 'contract/gone', 'y');
-    assert.notEqual(next.version, version, 'a version id is not used twice');
+    if (provider.capabilities.versionIdsReused !== true)
+      assert.notEqual(next.version, version, 'a version id is not used twice');
   });
 
   test('destroys single versions', async (subject) => {

@@ -1,0 +1,1 @@
+export { type GcpFake, type GcpFakeOptions, gcpFake } from '../providers/gcp/gcp.fake.js';
