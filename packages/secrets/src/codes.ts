@@ -18,6 +18,11 @@ export const codes = {
     meaning: 'The version exists but is deleted or destroyed; `details.state` says which.',
     remedy: 'Restore it if it is deleted, or read another version.',
   },
+  MNOPS_SECRETS_PENDING_DELETION: {
+    retryable: false,
+    meaning: 'A deleted secret holds the name: it can still be restored, and nothing can be written there until then.',
+    remedy: 'Restore it and write a new version, or delete it permanently first.',
+  },
   MNOPS_SECRETS_EXPIRED: {
     retryable: false,
     meaning: 'The value is past its expiry.',

@@ -1,1 +1,2 @@
+export { type AzureFake, type AzureFakeOptions, azureFake } from '../providers/azure/azure.fake.js';
 export { type GcpFake, type GcpFakeOptions, gcpFake } from '../providers/gcp/gcp.fake.js';
