@@ -253,7 +253,8 @@ function mayMean(
 
 function onlyStage(stages: readonly SecretStage[]): 'current' | 'pending' {
   const [stage, ...others] = stages;
-  if (others.length === 0 && (stage === 'current' || stage === 'pending')) return stage;
+  if (others.length === 0 && stage === 'current') return 'current';
+  if (others.length === 0 && stage === 'pending') return 'pending';
   throw unsupported('version that has neither or both of the stages current and pending');
 }
 

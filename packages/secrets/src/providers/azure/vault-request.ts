@@ -102,7 +102,7 @@ export function vaultSender(place: VaultPlace): VaultSender {
 
 function addressOf(vault: URL, { path, link, operation }: VaultRequest): URL {
   if (link === undefined) return new URL(`${path}${path?.includes('?') ? '&' : '?'}api-version=${apiVersion}`, vault);
-  const url = URL.canParse(link, vault) ? new URL(link, vault) : undefined;
+  const url = URL.canParse(link, vault.href) ? new URL(link, vault) : undefined;
   // A token for this vault goes to this vault only.
   if (url?.origin === vault.origin && /^\/(?:secrets|deletedsecrets)(?:\/|$)/.test(url.pathname)) return url;
   throw vaultInvalid(operation, 'nextLink: it leads to another host or path');

@@ -42,7 +42,7 @@ describe('names of secrets in Secret Manager', () => {
     fc.assert(
       fc.property(paths, fc.nat(), (path, at) => {
         const prefix = path.slice(0, at % (path.length + 1));
-        if (prefix.isWellFormed()) expect(secretIdOf(path).startsWith(idPrefixOf(prefix))).toBe(true);
+        if (!/\p{Surrogate}/u.test(prefix)) expect(secretIdOf(path).startsWith(idPrefixOf(prefix))).toBe(true);
       }),
     );
   });
