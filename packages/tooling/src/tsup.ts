@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
@@ -17,10 +17,12 @@ export function packageBuild(folder: string, options: Options = {}): ReturnType<
     if (!existsSync(join(folder, target['@mnops/source']))) continue;
     entry[target.import.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')] = target['@mnops/source'];
   }
+  const programs: string[] = [];
   // A program `dist/cli.js` is made from `src/cli/main.ts`.
   for (const target of Object.values(manifest.bin ?? {})) {
     const name = target.replace(/^\.?\/?dist\//, '').replace(/\.js$/, '');
     entry[name] = `src/${name}/main.ts`;
+    programs.push(name);
   }
   return defineConfig({
     entry,
@@ -38,6 +40,12 @@ export function packageBuild(folder: string, options: Options = {}): ReturnType<
     esbuildOptions: (build) => {
       build.minifyWhitespace = true;
       build.minifySyntax = true;
+    },
+    // Nobody requires a program.
+    onSuccess: async () => {
+      for (const name of programs) {
+        for (const end of ['.cjs', '.cjs.map']) rmSync(join(folder, 'dist', name + end), { force: true });
+      }
     },
     ...options,
   });

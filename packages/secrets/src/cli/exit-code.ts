@@ -1,5 +1,5 @@
 import { codeOf } from '@mnops/core';
-import { UsageError } from './options.js';
+import { isUsageError } from './options.js';
 
 /** Exit codes of the command; each has one meaning. */
 export const exitCodes = {
@@ -35,6 +35,6 @@ const byCode: Readonly<Record<string, number>> = {
 
 /** The exit code that stands for an error. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return exitCodes.usage;
+  if (isUsageError(error)) return exitCodes.usage;
   return byCode[codeOf(error) ?? ''] ?? exitCodes.failed;
 }

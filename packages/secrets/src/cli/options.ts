@@ -30,6 +30,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** Whether an error is about the command line. */
+export function isUsageError(error: unknown): error is UsageError {
+  return error instanceof Error && error.name === 'UsageError';
+}
+
 const texts = [
   'config',
   'folder',

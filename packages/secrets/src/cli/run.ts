@@ -2,7 +2,7 @@ import { MnopsError } from '@mnops/core';
 import { commands } from './commands.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { openManager } from './open.js';
-import { readOptions, UsageError } from './options.js';
+import { isUsageError, readOptions, UsageError } from './options.js';
 import type { Terminal } from './terminal.js';
 import { usage } from './usage.js';
 
@@ -36,7 +36,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 }
 
 function explain(error: unknown, terminal: Terminal): void {
-  if (error instanceof UsageError) {
+  if (isUsageError(error)) {
     terminal.tell(`${error.message}. Try mnops-secrets --help.`);
     return;
   }

@@ -1,10 +1,6 @@
-import type { SecretInput } from '../secret-operations.js';
 import type { FormatProblem, ParsedText } from './dotenv.js';
 
 const bytesKey = '$base64';
-
-/** What a document says of one secret: text, bytes, or data. */
-export type DocumentValue = SecretInput;
 
 /** Reads a JSON object with a value per path. */
 export function parseJsonDocument(text: string): ParsedText {

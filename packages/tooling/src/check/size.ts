@@ -9,7 +9,13 @@ import type { GateResult } from './gate.js';
 const kibibyte = 1024;
 
 /** Entries of core that stand on several others, which count in full although an application holds them once. */
-const compositeKibibytes: Readonly<Record<string, number>> = { testing: 24, audit: 13, crypto: 11, 'object-store': 20 };
+const compositeKibibytes: Readonly<Record<string, number>> = {
+  testing: 24,
+  audit: 13,
+  crypto: 11,
+  'object-store': 20,
+  kubernetes: 17,
+};
 
 /** Most brotli bytes of one entry: minified, with what it imports of its own package, without other packages. */
 function budgetOf(id: string, entry: string): number {
@@ -17,8 +23,13 @@ function budgetOf(id: string, entry: string): number {
   return (entry === 'index' ? 40 : 20) * kibibyte;
 }
 
-/** Most bytes of code (JavaScript of both formats) that one package may install. */
-const codeBudget = 1000 * kibibyte;
+/**
+ * Most bytes of code (JavaScript of both formats) that one package may install. Each CommonJS entry holds the parts of core
+ * that it uses, so a package with many back ends has more.
+ */
+function codeBudgetOf(id: string): number {
+  return (id === 'secrets' ? 1_400 : 1_000) * kibibyte;
+}
 
 /** Measures every entry of every package and holds it to its budget. */
 export async function checkSizes(): Promise<GateResult> {
@@ -33,6 +44,7 @@ export async function checkSizes(): Promise<GateResult> {
       if (bytes.brotli > budget) over.push(`@mnops/${id} ${entry}: ${bytes.brotli} bytes brotli, at most ${budget}`);
     }
     const code = codeBytes(folder);
+    const codeBudget = codeBudgetOf(id);
     rows.push([`@mnops/${id}`, '(all code, both formats)', String(code), '', String(codeBudget)]);
     if (code > codeBudget) over.push(`@mnops/${id}: ${code} bytes of code, at most ${codeBudget}`);
   }

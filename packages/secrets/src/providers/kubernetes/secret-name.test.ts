@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nameOfPath, pathOfName, versionName } from './secret-name.js';
+import { nameOfPath, versionName } from './secret-name.js';
 
 const dnsName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 // Few characters, so that near misses are frequent.
@@ -8,6 +8,27 @@ const paths = fc
   .array(fc.constantFrom('a', 'e', '0', '2', 'd', '-', '.', '/', 'E', 'ü', '_', 'v1'), { minLength: 1, maxLength: 14 })
   .map((parts) => parts.join(''))
   .filter((path) => path.split('/').every((segment) => segment !== ''));
+
+/** The path that a name stands for, or `undefined` when it stands for none, or for one that is too long to tell. */
+function pathOfName(name: string): string | undefined {
+  const bytes: Buffer[] = [];
+  const text = name.startsWith('e---') && !name.startsWith('e----') ? name.slice(1) : name;
+  for (let at = 0; at < text.length; ) {
+    const dashes = /^-*/.exec(text.slice(at))?.[0].length ?? 0;
+    if (dashes === 3 || dashes === 5) {
+      if (dashes === 5) bytes.push(Buffer.from('/'));
+      const hex = text.slice(at + dashes, at + dashes + 2);
+      if (!/^[0-9a-f]{2}$/.test(hex)) return undefined;
+      bytes.push(Buffer.from(hex, 'hex'));
+      at += dashes + 2;
+    } else if (dashes <= 2) {
+      bytes.push(Buffer.from(['', '-', '/'][dashes] || text.slice(at, at + 1)));
+      at += Math.max(1, dashes);
+    } else return undefined;
+  }
+  const path = Buffer.concat(bytes).toString('utf8');
+  return nameOfPath(path) === name ? path : undefined;
+}
 
 describe('names of Secrets', () => {
   it('are readable, and themselves where a path is a name already', () => {

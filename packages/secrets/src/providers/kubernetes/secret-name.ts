@@ -17,27 +17,6 @@ export function nameOfPath(path: string): string {
   return `${stem}----h${hash}`;
 }
 
-/** The path that a name stands for, or `undefined` when it stands for none, or for one that is too long to tell. */
-export function pathOfName(name: string): string | undefined {
-  const bytes: Buffer[] = [];
-  const text = name.startsWith('e---') && !name.startsWith('e----') ? name.slice(1) : name;
-  for (let at = 0; at < text.length; ) {
-    const dashes = /^-*/.exec(text.slice(at))?.[0].length ?? 0;
-    if (dashes === 3 || dashes === 5) {
-      if (dashes === 5) bytes.push(Buffer.from('/'));
-      const hex = text.slice(at + dashes, at + dashes + 2);
-      if (!/^[0-9a-f]{2}$/.test(hex)) return undefined;
-      bytes.push(Buffer.from(hex, 'hex'));
-      at += dashes + 2;
-    } else if (dashes <= 2) {
-      bytes.push(Buffer.from(['', '-', '/'][dashes] || text.slice(at, at + 1)));
-      at += Math.max(1, dashes);
-    } else return undefined;
-  }
-  const path = Buffer.concat(bytes).toString('utf8');
-  return nameOfPath(path) === name ? path : undefined;
-}
-
 /** Name of the Secret that holds one version of a path. */
 export function versionName(path: string, version: number): string {
   return `${nameOfPath(path)}----v${version}`;
