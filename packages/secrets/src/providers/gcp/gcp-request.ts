@@ -69,7 +69,8 @@ export function applicationDefault(): () => Promise<string> {
   let source: Promise<{ getAccessToken(): Promise<string | null | undefined> }> | undefined;
   return async () => {
     source ??= loadPeer('google-auth-library', 'gcpSecretManager without `accessToken`', async () => {
-      const { GoogleAuth } = await import('google-auth-library');
+      // With a `catch` of its own, bundlers leave a package that is not installed to the moment it is needed.
+      const { GoogleAuth } = await import('google-auth-library').catch((error: unknown) => Promise.reject(error));
       return new GoogleAuth({ scopes: 'https://www.googleapis.com/auth/cloud-platform' });
     });
     let token: string | null | undefined;
