@@ -68,16 +68,28 @@ export async function withCall<T>(options: CallOfOptions, run: (call: Call) => P
   const call = callOf(options);
   try {
     call.signal.throwIfAborted();
-    return await Promise.race([run(call), rejectedOnAbort(call.signal)]);
+    return await untilAborted(run(call), call.signal);
   } finally {
     call.end();
   }
 }
 
-function rejectedOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+/**
+ * What the work yields, or the signal's reason at once when it aborts first. The work itself goes on: others may still wait
+ * for it.
+ */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
   });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /**

@@ -1,4 +1,12 @@
-export { type CallOfOptions, callOf, credential, type OwnedCall, timeoutError, withCall } from './call.js';
+export {
+  type CallOfOptions,
+  callOf,
+  credential,
+  type OwnedCall,
+  timeoutError,
+  untilAborted,
+  withCall,
+} from './call.js';
 export { systemClock } from './clock.js';
 export { type CoreErrorCode, codes } from './codes.js';
 export { coreError, storageError } from './errors/core-error.js';

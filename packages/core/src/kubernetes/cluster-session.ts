@@ -1,4 +1,4 @@
-import { credential } from '../call.js';
+import { credential, untilAborted } from '../call.js';
 import { coreError } from '../errors/core-error.js';
 import { type HttpClient, httpClient } from '../http/index.js';
 import type { Call, Clock } from '../spi/base.js';
@@ -180,18 +180,4 @@ function problemOf(access: ClusterAccess): { readonly field: string; readonly ex
     return { field: 'insecureSkipTlsVerify', expected: 'left out where a certificate authority is given' };
   }
   return undefined;
-}
-
-/** What the work yields, unless the caller gives up first: others may still wait for the same work. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

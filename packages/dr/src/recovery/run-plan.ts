@@ -127,7 +127,7 @@ class PlanRun {
         last = report.reasons;
       } catch (error) {
         call.signal.throwIfAborted();
-        last = [error instanceof Error ? error.message : 'The health source failed.'];
+        last = [error instanceof Error ? error.message.slice(0, mostReasonText) : 'The health source failed.'];
       }
       if (clock.monotonic() >= endsAt) {
         const why = last.length === 0 ? '' : ` ${last.join(' ').slice(0, mostReasonText)}`;

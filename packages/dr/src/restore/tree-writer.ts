@@ -45,19 +45,25 @@ export interface TreeWriterOptions {
 const createFlags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0);
 const maxSyncsInFlight = 16;
 
-/** Shorter stretches of zeros are written: most file systems have blocks of 4 KiB. */
-const leastHoleBytes = 64 * 1_024;
-const zeros = Buffer.alloc(leastHoleBytes);
+/** What is looked at for zeros at once; a shorter rest is written. Most file systems have blocks of 4 KiB. */
+const pieceBytes = 64 * 1_024;
+const zeros = Buffer.alloc(pieceBytes);
 
-/** Whether a stretch is long enough for a hole and holds nothing but zeros. */
-function isZero(bytes: Uint8Array): boolean {
-  if (bytes.length < leastHoleBytes) return false;
-  for (let at = 0; at < bytes.length; at += leastHoleBytes) {
-    const part = bytes.subarray(at, at + leastHoleBytes);
-    if (Buffer.compare(part, part.length === leastHoleBytes ? zeros : zeros.subarray(0, part.length)) !== 0)
-      return false;
+/** Writes bytes at a position and leaves pieces of zeros as holes: a sparse file would not fit where it came from otherwise. */
+function writeSparse(descriptor: number, bytes: Uint8Array, position: number): void {
+  let from = 0;
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    if (!zeros.equals(bytes.subarray(at, at + pieceBytes))) continue;
+    writeAll(descriptor, bytes.subarray(from, at), position + from);
+    from = at + pieceBytes;
   }
-  return true;
+  writeAll(descriptor, bytes.subarray(from), position + from);
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let start = 0; start < bytes.length; ) {
+    start += writeSync(descriptor, bytes, start, bytes.length - start, position + start);
+  }
 }
 
 /** Whether a name stays in its folder. Names come from the repository, which somebody else may have written. */
@@ -191,11 +197,7 @@ export class TreeWriter {
         report.lose(place, 'A part of the content is lost or damaged.');
         return undefined;
       }
-      // A stretch of zeros is left as a hole: a sparse file would not fit where it came from otherwise.
-      const hole = isZero(bytes);
-      for (let start = 0; start < bytes.length && !hole; ) {
-        start += writeSync(descriptor, bytes, start, bytes.length - start, written + start);
-      }
+      writeSparse(descriptor, bytes, written);
       hash?.update(bytes);
       written += bytes.length;
       if (pacer.due()) await pacer.pause();

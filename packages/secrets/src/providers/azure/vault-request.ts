@@ -1,4 +1,4 @@
-import { coreError, MnopsError } from '@mnops/core';
+import { coreError, MnopsError, untilAborted } from '@mnops/core';
 import { errorFromResponse, type HttpClient, type HttpResponse } from '@mnops/core/http';
 import type { Call, Clock } from '@mnops/core/spi';
 import { secretsError } from '../../codes.js';
@@ -71,7 +71,7 @@ export function vaultSender(place: VaultPlace): VaultSender {
     running ??= freshToken(wanted).finally(() => {
       running = undefined;
     });
-    return await unlessAborted(running, call.signal);
+    return await untilAborted(running, call.signal);
   }
 
   async function exchange(request: VaultRequest, bearer: string | undefined, call: Call): Promise<HttpResponse> {
@@ -126,20 +126,6 @@ function challengeOf(response: HttpResponse, vault: URL, operation: string): Cha
   const authority = fields.get('authorization') ?? fields.get('authorization_url') ?? '';
   const tenantId = URL.canParse(authority) ? new URL(authority).pathname.split('/')[1] : undefined;
   return { scope, tenantId: tenantId === '' ? undefined : tenantId };
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }
 
 /** Why the vault refused, in its own words: the inner code where there is one. */

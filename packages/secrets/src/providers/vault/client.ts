@@ -1,5 +1,6 @@
 import { coreError } from '@mnops/core';
 import { type HttpClient, type HttpResponse, httpClient } from '@mnops/core/http';
+import { loadPeer } from '../../load-peer.js';
 import type { NodeVaultLike } from './options.js';
 import { isOutage, providerId, vaultError } from './vault-error.js';
 
@@ -57,24 +58,12 @@ export async function ownClient(address: string, ca: string | undefined): Promis
   return { client, close: () => http.close() };
 }
 
-async function loadNodeVault(): Promise<NodeVaultFactory> {
-  try {
-    const loaded = (await import('node-vault')) as unknown as { readonly default: NodeVaultFactory };
-    return loaded.default;
-  } catch (error) {
-    const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
-    const missing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
-    if (!missing || !String(message).includes('node-vault')) throw error;
-    throw coreError(
-      'MNOPS_CORE_DEPENDENCY_MISSING',
-      'HashiCorp Vault needs node-vault: `npm install node-vault@0.12`.',
-      {
-        provider: providerId,
-        remedy: 'Run `npm install node-vault@0.12`.',
-        cause: error,
-      },
-    );
-  }
+function loadNodeVault(): Promise<NodeVaultFactory> {
+  return loadPeer('node-vault@0.12', 'HashiCorp Vault', async () => {
+    // With a `catch` of its own, bundlers leave a package that is not installed to the moment it is needed.
+    const loaded: unknown = await import('node-vault').catch((error: unknown) => Promise.reject(error));
+    return (loaded as { readonly default: NodeVaultFactory }).default;
+  });
 }
 
 /** Paths come here finished; a command that renders one from a template would escape it as HTML. */
