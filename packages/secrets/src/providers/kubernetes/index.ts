@@ -219,8 +219,9 @@ async function put(
         record = planned;
         return undefined;
       }
-      // Others took numbers beyond ours meanwhile: versions are counted in the order in which they become known.
-      if (written !== undefined && written.version < planned.version) await giveUp();
+      // Others moved the pointer meanwhile: versions are counted in the order in which they become known, so that ours
+      // may have to be a later one, or an earlier one that was taken away again.
+      if (written !== undefined && written.version !== planned.version) await giveUp();
       const outcome = await storeVersion(place, planned, data, call);
       if (outcome !== 'stored') {
         skip += outcome.taken;
