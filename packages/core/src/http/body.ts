@@ -11,17 +11,7 @@ export function tooLarge(origin: string, maxBytes: number): Error {
   });
 }
 
-/** A body into memory, no byte over the cap is kept. */
-export async function collected(
-  body: AsyncIterable<Uint8Array>,
-  limits: { readonly origin: string; readonly maxBytes: number },
-): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of limited(body, limits)) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
-/** The same body, failing once it is over the cap. */
+/** A body that fails once it is over the cap. */
 export async function* limited(
   body: AsyncIterable<Uint8Array>,
   limits: { readonly origin: string; readonly maxBytes: number },

@@ -1,7 +1,7 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import { coreError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
-import { collected, decoded, limited, type PreparedBody, tooLarge } from './body.js';
+import { decoded, limited, type PreparedBody, tooLarge } from './body.js';
 import { type Exchange, exchange, type PreparedRequest } from './exchange.js';
 import { safeJsonParse } from './json.js';
 import { parsedUrl } from './resource-url.js';
@@ -28,27 +28,25 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
   const agents = new Map<string, Agent>();
   let closed = false;
 
-  async function agentFor(protocol: string): Promise<Agent> {
+  function agentFor(protocol: string): Agent {
     if (options.agent !== undefined) return options.agent;
     const known = agents.get(protocol);
     if (known !== undefined) return known;
-    const { Agent } = protocol === 'https:' ? await import('node:https') : await import('node:http');
-    const agent =
-      agents.get(protocol) ?? new Agent({ keepAlive: true, timeout: idleMs, maxSockets, scheduling: 'lifo' });
+    const { Agent } = process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
+    const agent = new Agent({ keepAlive: true, timeout: idleMs, maxSockets, scheduling: 'lifo' });
     agents.set(protocol, agent);
     return agent;
   }
 
-  async function begin(input: RequestInput, streamed: boolean): Promise<Exchange> {
-    const request = await prepared(input, streamed);
-    return await exchange(request, {
+  function begin(request: PreparedRequest, input: RequestInput, streamed: boolean): Promise<Exchange> {
+    return exchange(request, {
       signal: input.signal,
       timeoutMs: input.timeoutMs ?? timeoutMs,
       renewable: streamed || isStream(input.body),
     });
   }
 
-  async function prepared(input: RequestInput, streamed: boolean): Promise<PreparedRequest> {
+  function preparedRequest(input: RequestInput, streamed: boolean): PreparedRequest {
     if (closed) throw coreError('MNOPS_CORE_CLOSED', 'The HTTP client was closed.');
     const url = parsedUrl(input.url, 'url');
     const body = preparedBody(input);
@@ -58,7 +56,7 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
       path: input.rawPath ?? `${url.pathname}${url.search}`,
       headers: mergedHeaders(body, streamed, headers, input.headers),
       body,
-      agent: await agentFor(url.protocol),
+      agent: agentFor(url.protocol),
       tls,
       connectTimeoutMs,
     };
@@ -73,7 +71,7 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
       running.end();
       throw tooLarge(origin, limit);
     }
-    const raw = await collected(running.body(), limits);
+    const raw = await running.whole(limit);
     const bytes = await decoded(raw, answerHeaders['content-encoding'], limits);
     return wholeResponse(incoming.statusCode ?? 0, answerHeaders, bytes, maxDepth);
   }
@@ -92,8 +90,9 @@ export function httpClient(options: HttpClientOptions = {}): HttpClient {
   async function request(input: RequestInput & { readonly stream?: boolean | undefined }): Promise<never> {
     const streamed = input.stream === true;
     try {
-      const running = await begin(input, streamed);
-      const { origin } = new URL(input.url);
+      const prepared = preparedRequest(input, streamed);
+      const { origin } = prepared.url;
+      const running = await begin(prepared, input, streamed);
       const response = streamed
         ? streamedResponse(running, origin, input.maxBytes)
         : await buffered(running, origin, input.maxBytes ?? maxBytes);
@@ -179,25 +178,25 @@ function mergedHeaders(
   streamed: boolean,
   ...sources: readonly (Readonly<Record<string, string | undefined>> | undefined)[]
 ): Record<string, string> {
-  const merged = new Map<string, string>();
+  const merged: Record<string, string> = {};
   // A stored object keeps its own encoding, so a streamed answer is asked for as it is.
-  merged.set('accept-encoding', streamed ? 'identity' : 'gzip, deflate, br');
-  if (body.type !== undefined) merged.set('content-type', body.type);
-  if (body.size !== undefined) merged.set('content-length', String(body.size));
+  merged['accept-encoding'] = streamed ? 'identity' : 'gzip, deflate, br';
+  if (body.type !== undefined) merged['content-type'] = body.type;
+  if (body.size !== undefined) merged['content-length'] = String(body.size);
   for (const source of sources) {
     for (const [name, value] of Object.entries(source ?? {})) {
-      if (value !== undefined) merged.set(name.toLowerCase(), value);
+      if (value !== undefined) merged[name.toLowerCase()] = value;
     }
   }
-  return Object.fromEntries(merged);
+  return merged;
 }
 
 function plainHeaders(incoming: IncomingMessage): Record<string, string> {
-  const plain = new Map<string, string>();
+  const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(incoming.headers)) {
-    plain.set(name, Array.isArray(value) ? value.join(', ') : (value ?? ''));
+    plain[name] = Array.isArray(value) ? value.join(', ') : (value ?? '');
   }
-  return Object.fromEntries(plain);
+  return plain;
 }
 
 function wholeResponse(

@@ -1,6 +1,6 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { coreError } from '../errors/core-error.js';
-import { type PreparedBody, sendBody } from './body.js';
+import { type PreparedBody, sendBody, tooLarge } from './body.js';
 import { connectionError } from './connection-error.js';
 import type { TlsOptions } from './types.js';
 
@@ -22,19 +22,24 @@ export interface Exchange {
   readonly incoming: IncomingMessage;
   /** The body; ends the exchange when it has been read, or given up. */
   body(): AsyncGenerator<Uint8Array>;
+  /** The body in one piece, of at most so many bytes; ends the exchange. */
+  whole(maxBytes: number): Promise<Buffer>;
   /** Frees the connection and the timers. */
   end(): void;
 }
 
 /** What may stop an exchange: the caller's signal, and a deadline that progress can push away. */
 interface Gate {
-  readonly signal: AbortSignal;
+  /** Why the exchange was stopped; absent while it goes on. */
+  stopped: { readonly reason: unknown } | undefined;
+  /** Called once, when the exchange is stopped. */
+  onStop: (reason: unknown) => void;
   phase: 'connect' | 'headers' | 'body';
   /** Something moved: a renewable deadline begins anew. */
   progress(): void;
   /** The reader is busy elsewhere: a renewable deadline stands still until the next progress. */
   pause(): void;
-  abort(reason: unknown): void;
+  stop(reason: unknown): void;
   close(): void;
 }
 
@@ -52,9 +57,10 @@ export async function exchange(request: PreparedRequest, limits: ExchangeLimits)
   const gate = openGate(request.url.origin, limits);
   let outgoing: ClientRequest | undefined;
   try {
-    const { request: transport } =
-      request.url.protocol === 'https:' ? await import('node:https') : await import('node:http');
-    gate.signal.throwIfAborted();
+    // Not imported at the top: a program that sends nothing does not pay for it. Asking anew for each request costs nothing.
+    const { request: transport } = process.getBuiltinModule(
+      request.url.protocol === 'https:' ? 'node:https' : 'node:http',
+    );
     outgoing = transport(transportOptions(request));
     const failure: { value?: unknown } = {};
     const incoming = await answered(outgoing, request, gate, failure);
@@ -64,12 +70,13 @@ export async function exchange(request: PreparedRequest, limits: ExchangeLimits)
       method: request.method,
       incoming,
       body: () => read(incoming, request.url.origin, gate, failure),
+      whole: (maxBytes) => whole(incoming, { origin: request.url.origin, maxBytes }, gate, failure),
       end: () => end(incoming, gate),
     };
   } catch (error) {
     outgoing?.destroy();
     gate.close();
-    throw gate.signal.aborted ? gate.signal.reason : asMnops(error, request.url.origin);
+    throw reasonOf(error, gate, request.url.origin);
   }
 }
 
@@ -107,14 +114,10 @@ function answered(
   failure: { value?: unknown },
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    gate.signal.addEventListener(
-      'abort',
-      () => {
-        outgoing.destroy();
-        reject(gate.signal.reason);
-      },
-      { once: true },
-    );
+    gate.onStop = (reason) => {
+      outgoing.destroy();
+      reject(reason);
+    };
     outgoing.on('error', (error) => {
       failure.value = error; // also one that comes after the answer began, such as bytes beyond its length
       reject(error);
@@ -126,7 +129,7 @@ function answered(
         return;
       }
       const timer = setTimeout(
-        () => gate.abort(timedOut(request.url.origin, request.connectTimeoutMs, 'connect')),
+        () => gate.stop(timedOut(request.url.origin, request.connectTimeoutMs, 'connect')),
         request.connectTimeoutMs,
       );
       const connected = (): void => {
@@ -157,10 +160,56 @@ async function* read(
     }
     if (failure.value !== undefined) throw failure.value;
   } catch (error) {
-    throw gate.signal.aborted ? gate.signal.reason : asMnops(failure.value ?? error, origin);
+    throw reasonOf(failure.value ?? error, gate, origin);
   } finally {
     end(incoming, gate);
   }
+}
+
+/** The same without the turns of a stream's iterator: most answers are small and are read at once. */
+function whole(
+  incoming: IncomingMessage,
+  { origin, maxBytes }: { readonly origin: string; readonly maxBytes: number },
+  gate: Gate,
+  failure: { value?: unknown },
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let done = false;
+    const fail = (error: unknown): void => {
+      done = true;
+      end(incoming, gate);
+      reject(reasonOf(error, gate, origin));
+    };
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) {
+        fail(tooLarge(origin, maxBytes));
+        return;
+      }
+      chunks.push(chunk);
+      gate.progress();
+    });
+    incoming.on('end', () => {
+      if (failure.value !== undefined) {
+        fail(failure.value);
+        return;
+      }
+      done = true;
+      end(incoming, gate);
+      const [only] = chunks;
+      resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, size));
+    });
+    incoming.on('error', (error) => fail(failure.value ?? error));
+    incoming.on('close', () => {
+      if (!done) fail(failure.value ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
+    });
+  });
+}
+
+function reasonOf(error: unknown, { stopped }: Gate, origin: string): unknown {
+  return stopped === undefined ? asMnops(error, origin) : stopped.reason;
 }
 
 function end(incoming: IncomingMessage, gate: Gate): void {
@@ -184,19 +233,19 @@ function timedOut(origin: string, timeoutMs: number, phase: Gate['phase']): Erro
 
 function openGate(origin: string, limits: ExchangeLimits): Gate {
   const { signal, timeoutMs, renewable } = limits;
-  const controller = new AbortController();
-  const aborted = (): void => controller.abort(signal?.reason);
-  signal?.addEventListener('abort', aborted, { once: true });
+  const aborted = (): void => gate.stop(signal?.reason);
   const longestMs = 2_147_483_647;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
+  const expired = (): void => gate.stop(timedOut(origin, timeoutMs, gate.phase));
   const arm = (): void => {
     if (closed || !Number.isFinite(timeoutMs)) return;
-    const expired = (): void => controller.abort(timedOut(origin, timeoutMs, gate.phase));
     timer = setTimeout(expired, Math.min(timeoutMs, longestMs));
   };
+  // An AbortController of its own for each exchange would cost more than all the rest here.
   const gate: Gate = {
-    signal: controller.signal,
+    stopped: undefined,
+    onStop: () => undefined,
     phase: 'connect',
     progress: () => {
       if (!renewable) return;
@@ -206,13 +255,18 @@ function openGate(origin: string, limits: ExchangeLimits): Gate {
     pause: () => {
       if (renewable) clearTimeout(timer);
     },
-    abort: (reason) => controller.abort(reason),
+    stop: (reason) => {
+      if (gate.stopped !== undefined) return;
+      gate.stopped = { reason };
+      gate.onStop(reason);
+    },
     close: () => {
       closed = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', aborted);
     },
   };
+  signal?.addEventListener('abort', aborted, { once: true });
   arm();
   return gate;
 }

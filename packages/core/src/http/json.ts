@@ -22,6 +22,8 @@ export function safeJsonParse(text: string, options: SafeJsonOptions = {}): Json
     // The parser's own error quotes the text, which may be a secret.
     throw coreError('MNOPS_CORE_RESPONSE_INVALID', `The answer is not JSON (${text.length} characters).`);
   }
+  // Most answers are small and plain: neither too deep nor able to hold such a key, which costs no walk to see.
+  if (!suspicious.test(text) && bracketsIn(text, maxDepth) <= maxDepth) return value;
   const open: [value: JsonValue, depth: number][] = [[value, 1]];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [current, depth] = next;
@@ -41,6 +43,18 @@ export function safeJsonParse(text: string, options: SafeJsonOptions = {}): Json
     }
   }
   return value;
+}
+
+/** A name may be spelled with escapes. */
+const suspicious = /__proto__|constructor|\\u/;
+
+/** Opening brackets of a text, those in strings too; counted no further than one beyond the bound. */
+function bracketsIn(text: string, bound: number): number {
+  let found = 0;
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at >= 0 && found <= bound; at = text.indexOf(bracket, at + 1)) found += 1;
+  }
+  return found;
 }
 
 function holdsPrototype(value: JsonValue): boolean {
