@@ -74,11 +74,15 @@ function reads(
       if (typeof version === 'string') return version;
       throw coreError('MNOPS_CORE_RESPONSE_INVALID', 'kubernetes: the answer has no gitVersion.');
     },
-    async get(resource, { name, namespace, subresource, metadataOnly: bare = false }, call) {
+    async get<T>(resource: KubernetesResource, options: Parameters<KubernetesClient['get']>[1], call: Call) {
+      const { name, namespace, subresource, metadataOnly: bare = false } = options;
       const target = { operation: 'get', resource, namespace, name, subresource };
       const headers = bare ? { accept: metadataOnly('PartialObjectMetadata') } : {};
       const response = await calls.exchange(target, { headers }, call, isAbsent);
-      return response.status === 404 ? undefined : checkedObject(response.json());
+      if (response.status === 404) return undefined;
+      const object = checkedObject<T>(response.json());
+      if (object.metadata.name === name) return object;
+      throw coreError('MNOPS_CORE_RESPONSE_INVALID', `kubernetes: the answer is about another object than ${name}.`);
     },
     watch: (resource, options, call) => watchOf(settings, list, resource, options, call),
   };

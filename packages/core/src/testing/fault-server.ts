@@ -12,6 +12,8 @@ export interface RecordedRequest {
   readonly body: Buffer;
   /** The body as text. */
   text(): string;
+  /** What the handler answered, once it has; absent for a scripted fault. */
+  answer?: ScriptedReply | undefined;
 }
 
 /** What the server answers. An object or array as body is sent as JSON. */
@@ -72,7 +74,10 @@ export async function faultServer(): Promise<FaultServer> {
     if (request === undefined) return;
     requests.push(request);
     const fault = script.shift();
-    if (fault === undefined) return reply(outgoing, await answer(request));
+    if (fault === undefined) {
+      request.answer = await answer(request);
+      return reply(outgoing, request.answer);
+    }
     if (typeof fault === 'object' && !('kind' in fault)) return reply(outgoing, fault);
     const { kind, afterHandling = false } = typeof fault === 'string' ? { kind: fault } : fault;
     const needsReply = kind === 'truncated' || kind === 'slow' || kind === 'wrong-length';

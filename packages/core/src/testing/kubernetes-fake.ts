@@ -100,7 +100,7 @@ class FakeState {
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     const headers = Object.fromEntries(Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]));
-    const request = {
+    const request: RecordedRequest = {
       method: incoming.method ?? '',
       url: incoming.url ?? '',
       headers,
@@ -137,7 +137,10 @@ class FakeState {
     const name = decodeURIComponent(encoded);
     const known = objects.get(name);
     if (known === undefined) return status(outgoing, 404, 'NotFound');
-    if (request.method === 'GET') return answer(outgoing, 200, shown(known, bare));
+    if (request.method === 'GET') {
+      request.answer = { body: shown(known, bare) as never };
+      return answer(outgoing, 200, shown(known, bare));
+    }
     if (request.method === 'DELETE') return this.#delete(collection, objects, known, request, outgoing);
     return this.#change(collection, objects, known, request, outgoing);
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { MnopsError } from '../errors/mnops-error.js';
 import type { Call } from '../spi/base.js';
 import type {
@@ -23,6 +24,8 @@ import { testCall } from './test-call.js';
 export interface SecretProviderSubject extends ContractSubject<SecretProvider> {
   /** Puts a value where a provider that cannot write finds it. */
   seed?(path: string, value: string): Promise<void>;
+  /** Whether the back end's answers say whose they are, so that another secret's is noticed. Default true. */
+  readonly answersNameSecret?: boolean | undefined;
   /** A path below which the back end issues credentials; needed with the capability `leases`. */
   readonly leasePath?: string | undefined;
 }
@@ -48,6 +51,7 @@ export function secretProviderContract(
     leaseCases(test);
     listCases(test);
     watchCases(test);
+    foreignAnswerCases(test);
     remoteFailureCases<SecretProvider>(test, {
       get: { run: (provider, call) => provider.get('contract/remote', {}, call), readsBody: true },
       describe: { run: (provider, call) => provider.describe('contract/remote', call), readsBody: true },
@@ -314,6 +318,32 @@ function readOnlyCases(test: Test): void {
     for (const write of writes) assert.equal((await failure(subject, write)).code, 'MNOPS_CORE_UNSUPPORTED');
     assert.equal(faults?.requests.length, sent);
   });
+}
+
+function foreignAnswerCases(test: Test): void {
+  const reads: Readonly<Record<string, (provider: SecretProvider, path: string) => Promise<unknown>>> = {
+    get: (provider, path) => provider.get(path, {}, testCall()),
+    describe: (provider, path) => provider.describe(path, testCall()),
+  };
+  for (const [name, read] of Object.entries(reads)) {
+    test(`${name}: an answer that is about another secret is refused`, async (subject) => {
+      const { provider, faults, answersNameSecret = true } = subject;
+      if (faults === undefined || !provider.capabilities.write || !answersNameSecret) return;
+      await put(provider, 'contract/mine', 'mine');
+      await put(provider, 'contract/other', 'value of the other');
+      const before = faults.requests.length;
+      await read(provider, 'contract/other');
+      const answers = faults.requests.slice(before).flatMap(({ answer }) => answer ?? []);
+      assert.ok(answers.length > 0, 'the fake keeps what it answered');
+      faults.next(answers);
+      const error = await read(provider, 'contract/mine').then(
+        () => assert.fail('the other secret was taken for the one that was asked for'),
+        (caught: unknown) => caught,
+      );
+      assert.ok(MnopsError.is(error, 'MNOPS_CORE_RESPONSE_INVALID'), String(error));
+      assert.ok(!inspect(error).includes('value of the other'));
+    });
+  }
 }
 
 function batchCases(test: Test): void {

@@ -1,3 +1,4 @@
+import type { HttpResponse } from '@mnops/core/http';
 import type { Call, Clock } from '@mnops/core/spi';
 import { type VaultSender, vaultError, vaultInvalid, vaultReason } from './vault-request.js';
 import { recordOf, type VaultSecret, vaultSecretOf } from './vault-secret.js';
@@ -47,7 +48,7 @@ export function vaultCalls(send: VaultSender, clock: Pick<Clock, 'sleep'>, pollM
     if (response.status === 404) return undefined;
     if (response.status === 403 && vaultReason(response) === 'SecretDisabled') return 'disabled';
     if (response.status !== 200) throw vaultError(response, operation);
-    return vaultSecretOf(response.json(), operation);
+    return secretNamed(name, response, operation);
   }
 
   async function readDeleted(name: string, operation: string, call: Call): Promise<VaultSecret | undefined> {
@@ -55,7 +56,7 @@ export function vaultCalls(send: VaultSender, clock: Pick<Clock, 'sleep'>, pollM
     // Whoever may read secrets need not be allowed to see deleted ones.
     if (response.status === 404 || response.status === 403) return undefined;
     if (response.status !== 200) throw vaultError(response, operation);
-    return vaultSecretOf(response.json(), operation);
+    return secretNamed(name, response, operation);
   }
 
   async function pages(path: string, operation: string, call: Call): Promise<readonly VaultSecret[]> {
@@ -131,4 +132,11 @@ export function vaultCalls(send: VaultSender, clock: Pick<Clock, 'sleep'>, pollM
     if ([200, 403, 404].includes(response.status)) return response.status;
     throw vaultError(response, operation);
   }
+}
+
+function secretNamed(name: string, response: HttpResponse, operation: string): VaultSecret {
+  const secret = vaultSecretOf(response.json(), operation);
+  // Names are without case there.
+  if (secret.name.toLowerCase() === name.toLowerCase()) return secret;
+  throw vaultInvalid(operation, 'id: it is of another secret');
 }

@@ -38,7 +38,9 @@ export async function readSecret(
   const response = await gcpSend(place, { operation, path: `/secrets/${id}` }, call);
   if (response.status === 404) return undefined;
   if (response.status !== 200) throw gcpError(response, operation);
-  return secretOf(response.json(), operation);
+  const secret = secretOf(response.json(), operation);
+  if (secret.id !== id) throw gcpInvalid(operation, 'name: it is of another secret');
+  return secret;
 }
 
 /** Makes a secret without versions; `undefined` when there is one already. */
@@ -97,7 +99,11 @@ export async function accessVersion(
     if (found === undefined || found.state === 'enabled') throw error;
     throw unavailable(path, version, found.state);
   }
-  const payload = recordOf(recordOf(response.json(), operation, 'object')['payload'], operation, 'payload');
+  const answer = recordOf(response.json(), operation, 'object');
+  if (!String(answer['name']).includes(`/secrets/${id}/versions/`)) {
+    throw gcpInvalid(operation, 'name: it is of another secret');
+  }
+  const payload = recordOf(answer['payload'], operation, 'payload');
   const { data = '', dataCrc32c } = payload;
   if (typeof data !== 'string') throw gcpInvalid(operation, 'payload.data');
   const value = Buffer.from(data, 'base64');

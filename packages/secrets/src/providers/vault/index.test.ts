@@ -11,6 +11,7 @@ secretProviderContract({ describe, it }, 'vault, fake, with a token', async () =
   return {
     provider,
     faults: fake,
+    answersNameSecret: false, // an engine answers with the data alone
     secrets: [fake.rootToken],
     leasePath: 'database/creds/readonly',
     close: async () => {
