@@ -29,7 +29,9 @@ import type { SecretsCore } from './secrets-core.js';
 import { toMetadata } from './write/metadata.js';
 import { SecretWriter } from './write/writer.js';
 
+/** Calls to the provider that one `getMany` makes at once. */
 const manyAtOnce = 20;
+const batchesAtOnce = 5;
 
 /** Everything that one actor can do with one manager's secrets. */
 export class ActorOperations implements SecretOperations {
@@ -79,7 +81,8 @@ export class ActorOperations implements SecretOperations {
         }
       }
     };
-    await Promise.all(Array.from({ length: manyAtOnce }, work));
+    const { batchGet } = this.#core.provider.capabilities;
+    await Promise.all(Array.from({ length: Math.max(manyAtOnce, batchGet * batchesAtOnce) }, work));
     return many;
   }
 

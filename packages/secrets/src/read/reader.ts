@@ -1,9 +1,10 @@
 import { codeOf } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
-import { type RetryBudget, retry, type SharedCall, singleFlight } from '@mnops/core/resilience';
+import { type RetryBudget, type SharedCall, singleFlight } from '@mnops/core/resilience';
 import type { Call, CallOptions, Clock, SecretProvider, SecretSelector, SecretValue } from '@mnops/core/spi';
 import { toSecretValue, toStaleValue } from '../secret-value.js';
 import type { CacheSettings, RetrySettings } from '../settings.js';
+import { BatchLoader } from './batch.js';
 import { type CacheEntry, cacheKey, ReadCache } from './cache.js';
 
 /** What a read answered, and from where. */
@@ -58,12 +59,21 @@ export class SecretReader {
   readonly #options: ReaderOptions;
   readonly #clock: Clock;
   readonly #flights;
+  readonly #loader: BatchLoader;
   /** Keys under way by path, so that a write can cut them off. */
   readonly #loading = new Map<string, Set<string>>();
 
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    const { provider, retry, budget, clock, random } = options;
+    const onCall = (): void => {
+      this.stats.providerCalls += 1;
+    };
+    const onRetry = (): void => {
+      this.stats.retries += 1;
+    };
+    this.#loader = new BatchLoader({ provider, retry, budget, clock, random, onCall, onRetry });
     this.#flights = singleFlight<string, SecretValue | undefined>({ clock: options.clock });
     this.cache = options.cache === undefined ? undefined : new ReadCache(options.cache);
   }
@@ -199,26 +209,10 @@ export class SecretReader {
 
   /** One value from the provider, with retries; the cache is neither asked nor filled. */
   async fetch(path: string, at: SecretSelector, call: Call): Promise<SecretValue | undefined> {
-    const { provider, opened, clock, budget, onLoaded } = this.#options;
+    const { provider, opened, onLoaded } = this.#options;
     await opened();
     return await traced('mnops:secrets:refresh', { provider: provider.id, path }, async (context) => {
-      const stored = await retry(
-        () => {
-          this.stats.providerCalls += 1;
-          return provider.get(path, at, call);
-        },
-        {
-          ...this.#options.retry,
-          signal: call.signal,
-          clock,
-          budget,
-          random: this.#options.random,
-          remainingMs: () => call.remainingMs(),
-          onRetry: () => {
-            this.stats.retries += 1;
-          },
-        },
-      );
+      const stored = await this.#loader.load(path, at, call);
       if (stored === undefined) {
         context['outcome'] = 'absent';
         return undefined;
