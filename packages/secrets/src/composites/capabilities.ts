@@ -20,7 +20,7 @@ export function weakest(members: readonly SecretProvider[]): SecretCapabilities 
   return {
     write: all.every(({ write }) => write),
     list: all.every(({ list }) => list),
-    versionIds: ids.has('none') ? 'none' : ids.size === 1 ? onlyIds : 'token',
+    versionIds: ids.size === 1 ? onlyIds : 'token',
     ...(all.some(({ versionIdsReused }) => versionIdsReused === true) ? { versionIdsReused: true } : {}),
     ...(kept.length === 0 ? {} : { maxVersions: Math.min(...kept) }),
     stages: support(({ stages }) => stages),
