@@ -13,6 +13,10 @@ export type {
 export type { AccessConfig, AccessDecision, AccessRule, SecretAction } from './access/policy.js';
 export type { AuditLogEntry } from './audit/recorder.js';
 export { codes, type SecretsErrorCode } from './codes.js';
+export { type FallbackOptions, fallback } from './composites/fallback.js';
+export { merge } from './composites/merge.js';
+export { mirror } from './composites/mirror.js';
+export { route } from './composites/route.js';
 export type { SecretsEvents } from './events.js';
 export type { ExchangeFormat, ExportOptions, ImportOptions, ImportReport } from './exchange/exchange.js';
 export type { LeaseOptions, SecretLease, SecretLeaseStatus } from './leases/secret-lease.js';

@@ -40,6 +40,11 @@ export function assertPath(path: string): void {
   throw invalid('path', problem.expected, problem.received);
 }
 
+/** Whether a text is a path in normal form. */
+export function isPath(text: string): boolean {
+  return pathProblem(text) === undefined;
+}
+
 /** Passes when a text can begin a path: empty, or a path in normal form that may end with `/`. */
 export function assertPrefix(prefix: string): void {
   if (prefix === '') return;
