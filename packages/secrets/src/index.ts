@@ -27,7 +27,9 @@ export {
   type RewrapOptions,
   type VaultVerification,
 } from './providers/encrypted-file/index.js';
+export { type EnvironmentOptions, environment } from './providers/environment/index.js';
 export { type MemoryOptions, memory } from './providers/memory/index.js';
+export { type MountedFilesOptions, mountedFiles } from './providers/mounted-files/index.js';
 export type { SecretHandle } from './read/handle.js';
 export type { Redactor, RedactorOptions } from './redaction/redactor.js';
 export { type ScanFinding, type ScanOptions, scan } from './redaction/scan.js';
