@@ -153,6 +153,7 @@ export class ActorOperations implements SecretOperations {
       return all;
     });
     for (const record of records) {
+      this.#core.expiries.noted(record);
       if (record.deletedAtMs !== undefined && options.includeDeleted !== true) continue;
       if (policy.explain(this.#actor, 'list', record.path).allowed) yield toMetadata(provider, record);
     }
@@ -163,6 +164,7 @@ export class ActorOperations implements SecretOperations {
     options: CallOptions & {
       readonly versions?: readonly string[] | undefined;
       readonly permanent?: boolean | undefined;
+      readonly recoveryDays?: number | undefined;
     } = {},
   ): Promise<void> {
     return this.#writer.delete(path, options);

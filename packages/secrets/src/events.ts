@@ -6,6 +6,8 @@ export interface SecretsEvents {
   readonly 'status:changed': { readonly status: HostStatus; readonly reasons: readonly string[] };
   /** A secret was written, moved or deleted, here or by another process. Without a path: any may have been. */
   readonly 'secret:changed': { readonly path?: string | undefined };
+  /** A secret that this manager read, wrote or listed expires soon; once for each version and expiry. */
+  readonly 'expiry:neared': { readonly path: string; readonly version: string; readonly expiresAt: Date };
   /** The default vault's key was made. Losing that file is losing the secrets. */
   readonly 'key:created': { readonly file: string };
   /** Part of a file is lost; the rest is in use. */

@@ -36,7 +36,14 @@ export { type ScanFinding, type ScanOptions, scan } from './redaction/scan.js';
 export { formatReference, parseReference, type SecretReference } from './reference.js';
 export type { RotationOutcome, RotationStep } from './rotation/journal.js';
 export type { RotateOptions, RotationResult, RotationState } from './rotation/rotation-state.js';
-export type { CacheConfig, RetryConfig, RotationConfig, SecretAuditConfig, SecretConfig } from './secret-config.js';
+export type {
+  CacheConfig,
+  ExpiryConfig,
+  RetryConfig,
+  RotationConfig,
+  SecretAuditConfig,
+  SecretConfig,
+} from './secret-config.js';
 export type {
   ManySecrets,
   ReadOptions,

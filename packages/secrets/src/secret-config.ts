@@ -37,6 +37,22 @@ export interface RetryConfig {
 export interface SecretAuditConfig extends AuditOptions {
   /** Which reads are recorded: `all`, only those that needed the provider, or `none`. Default `all`. */
   readonly reads?: 'all' | 'uncached' | 'none' | undefined;
+  /**
+   * Record a keyed hash in place of each path. The key is 32 bytes that are given here, or, with `true`, stand in the file
+   * `audit-paths.key` of `folder`, which is made; a log in memory only has a key of its own. Default false.
+   */
+  readonly hashPaths?: boolean | { readonly key: Uint8Array } | undefined;
+}
+
+/** When somebody is told that a secret is about to expire. */
+export interface ExpiryConfig {
+  /** Milliseconds before the expiry. Default 604,800,000: seven days. */
+  readonly warnBeforeMs?: number | undefined;
+  /**
+   * Look through the list of the provider at `start`, so that secrets are known which nobody has read yet. Default: only
+   * where the data is in this process or its folder, because elsewhere a list may be hundreds of requests.
+   */
+  readonly checkAtStart?: boolean | undefined;
 }
 
 /** How one path is rotated. */
@@ -69,6 +85,8 @@ export interface SecretConfig {
   /** Who may do what. Absent: everything is allowed, and still audited. */
   readonly access?: AccessConfig | undefined;
   readonly audit?: false | SecretAuditConfig | undefined;
+  /** Warnings before secrets expire, as the event `expiry:neared`. `false`: none. */
+  readonly expiry?: false | ExpiryConfig | undefined;
   /** Rotations by path. */
   readonly rotations?: Readonly<Record<string, RotationConfig>> | undefined;
   /** Keeps two processes from rotating one path at once. Default: files in `folder`. */

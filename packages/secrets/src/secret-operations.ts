@@ -124,12 +124,18 @@ export interface SecretOperations {
     prefix?: string,
     options?: CallOptions & { readonly includeDeleted?: boolean | undefined },
   ): AsyncIterable<SecretMetadata>;
-  /** Deletes the secret or some versions; `restore` undoes it unless `permanent`. Absent is success. */
+  /**
+   * Deletes the secret or some versions; `restore` undoes it unless `permanent`, for `recoveryDays` where the provider lets
+   * the caller choose them (capability `recoveryDays`). Absent is success.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_UNSUPPORTED` with `details.field` where it does not.
+   */
   delete(
     path: string,
     options?: CallOptions & {
       readonly versions?: readonly string[] | undefined;
       readonly permanent?: boolean | undefined;
+      readonly recoveryDays?: number | undefined;
     },
   ): Promise<void>;
   /** Undoes a delete that was not permanent. */

@@ -14,6 +14,7 @@ import { SecretReader } from './read/reader.js';
 import { LiveValues } from './redaction/live-values.js';
 import type { Settings } from './settings.js';
 import { type ChangeFeed, changeFeed } from './store/change-feed.js';
+import { ExpiryWatch } from './write/expiry-watch.js';
 
 /** What an operation says about itself while it runs. */
 export interface OperationFacts {
@@ -31,6 +32,7 @@ export class SecretsCore {
   readonly handles: HandleSet = new HandleSet();
   readonly leases: LeaseSet;
   readonly live: LiveValues = new LiveValues();
+  readonly expiries: ExpiryWatch;
   readonly events: EventHub<SecretsEvents> = eventHub<SecretsEvents>();
   readonly lifecycle: Lifecycle;
   readonly #budget: RetryBudget;
@@ -53,12 +55,14 @@ export class SecretsCore {
     this.policy = accessPolicy(settings.access);
     this.recorder = new AuditRecorder({
       config: settings.audit,
+      pathKey: settings.pathKey,
       reads: settings.reads,
       provider: provider.id,
       service: settings.service,
       clock,
     });
     this.leases = new LeaseSet(this);
+    this.expiries = new ExpiryWatch(this);
     this.#follower = new ChangeFollower({
       provider,
       clock,
@@ -76,7 +80,10 @@ export class SecretsCore {
       clock,
       timeoutMs: settings.timeoutMs,
       random: Math.random,
-      onLoaded: (value) => this.live.add(value),
+      onLoaded: (value) => {
+        this.live.add(value);
+        this.expiries.loaded(value);
+      },
     });
     this.lifecycle = new Lifecycle({
       name: 'SecretsManager',
@@ -202,6 +209,7 @@ export class SecretsCore {
     this.feed.close();
     this.handles.close();
     this.leases.release();
+    this.expiries.close();
     this.reader.invalidateAll();
     this.live.clear();
     const opened = await this.#opening?.then(

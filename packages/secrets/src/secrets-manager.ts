@@ -3,7 +3,7 @@ import type { AuditQuery, AuditVerification, AuditVerifyOptions } from '@mnops/c
 import type { CallOptions, HealthReport, HostStatus, Recoverable, SecretResolver } from '@mnops/core/spi';
 import type { AccessDecision, SecretAction } from './access/policy.js';
 import { ActorOperations } from './actor-operations.js';
-import { type AuditLogEntry, toEntry } from './audit/recorder.js';
+import type { AuditLogEntry } from './audit/recorder.js';
 import type { SecretsEvents } from './events.js';
 import { makeRedactor, type Redactor, type RedactorOptions } from './redaction/redactor.js';
 import { makeResolver } from './resolve.js';
@@ -35,7 +35,7 @@ export interface SecretRotations {
 export interface SecretAudit {
   /** Whether entries outlive the process. */
   readonly durable: boolean;
-  /** Entries of every process that shares the folder, oldest first. */
+  /** Entries of every process that shares the folder, oldest first. `target` is a path, also with `hashPaths`. */
   query(query?: AuditQuery): AsyncIterable<AuditLogEntry>;
   /** Checks every chain: anything changed, dropped, swapped or re-dated is a finding. */
   verify(options?: AuditVerifyOptions): Promise<AuditVerification>;
@@ -84,6 +84,7 @@ export class SecretsManager extends ActorOperations implements SecretOperations,
           await core.opened();
           await core.recorder.ready();
           await rotations?.start();
+          core.expiries.start();
         },
         drain: async (call) => {
           await Promise.all([rotations?.drain(call), ending.revokeLeases && core.leases.revokeAll(call)]);
@@ -210,12 +211,7 @@ function makeAudit(core: SecretsCore): SecretAudit {
     get durable() {
       return core.recorder.durable;
     },
-    async *query(query) {
-      const log = await core.recorder.ready();
-      if (log === undefined) return;
-      await log.flush();
-      for await (const record of log.query(query)) yield toEntry(record);
-    },
+    query: (query) => core.recorder.query(query),
     async verify(options) {
       const log = await core.recorder.ready();
       if (log === undefined)

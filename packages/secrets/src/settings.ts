@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { systemClock } from '@mnops/core';
 import { auditSchema } from '@mnops/core/audit';
@@ -20,6 +21,8 @@ import { nextRun, type Schedule } from '@mnops/core/schedule';
 import type { Clock, Lease, Rotator, SecretProvider } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { secretActions } from './access/policy.js';
+import { pathKeyBytes } from './audit/path-hashes.js';
+import type { PathKey } from './audit/recorder.js';
 import { assertPath } from './path.js';
 import { encryptedFile } from './providers/encrypted-file/index.js';
 import type { RotationConfig, SecretAuditConfig, SecretConfig } from './secret-config.js';
@@ -53,6 +56,12 @@ export interface RotationSettings {
   readonly jitterMs: number;
 }
 
+/** Warnings before expiries with every default filled in. */
+export interface ExpirySettings {
+  readonly warnBeforeMs: number;
+  readonly checkAtStart?: boolean | undefined;
+}
+
 /** A configuration that was checked, with every default filled in. */
 export interface Settings {
   readonly provider: SecretProvider;
@@ -63,11 +72,13 @@ export interface Settings {
   readonly budgetPerSecond: number;
   readonly cache: CacheSettings | undefined;
   readonly access: SecretConfig['access'];
-  readonly audit: SecretAuditConfig | undefined;
+  readonly audit: Omit<SecretAuditConfig, 'reads' | 'hashPaths'> | undefined;
+  readonly pathKey: PathKey;
   readonly reads: 'all' | 'uncached' | 'none';
   readonly rotations: ReadonlyMap<string, RotationSettings>;
   readonly lease: Lease | undefined;
   readonly leaseTtlMs: number;
+  readonly expiry: ExpirySettings | undefined;
   readonly clock: Clock;
 }
 
@@ -78,6 +89,11 @@ const actions = v.array(v.picklist([...secretActions, '*']));
 const schedule = v.custom<Schedule>(
   (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
   "'hourly', 'daily', 'weekly', 'monthly', 'quarterly', { everyMs } or { cron, timeZone }",
+);
+
+const pathKey = v.custom<Uint8Array>(
+  (value) => value instanceof Uint8Array && value.length === pathKeyBytes,
+  `${pathKeyBytes} bytes`,
 );
 
 const cacheSchema = v.strictObject({
@@ -126,7 +142,23 @@ const configSchema = v.strictObject({
   ),
   // Core checks the options of its own log; here only what this package reads.
   audit: v.optional(
-    v.union([v.literal(false), v.looseObject({ reads: v.optional(v.picklist(['all', 'uncached', 'none'])) })]),
+    v.union([
+      v.literal(false),
+      v.looseObject({
+        reads: v.optional(v.picklist(['all', 'uncached', 'none'])),
+        hashPaths: v.optional(v.union([v.boolean(), v.strictObject({ key: pathKey })])),
+      }),
+    ]),
+  ),
+  expiry: v.optional(
+    v.union([
+      v.literal(false),
+      v.strictObject({
+        warnBeforeMs: v.optional(durationMsSchema, 7 * 24 * hourMs),
+        checkAtStart: v.optional(v.boolean()),
+      }),
+    ]),
+    {},
   ),
   rotations: v.optional(v.record(v.string(), rotationSchema), {}),
   lease: v.optional(leaseSchema),
@@ -155,7 +187,8 @@ export function settingsOf(config: SecretConfig, onKeyCreated: (file: string) =>
   const rotations = rotationsOf(config.rotations ?? {}, provider, clock);
   assertJournal(rotations, provider, folder);
   const { budgetPerSecond, ...retry } = parsed.retry;
-  const { reads = 'all', ...audit } = config.audit === false ? { reads: 'none' as const } : (config.audit ?? {});
+  const given: SecretAuditConfig = config.audit === false ? { reads: 'none' } : (config.audit ?? {});
+  const { reads = 'all', hashPaths = false, ...audit } = given;
   parseOptions('SecretsManager.audit', auditSchema, audit);
   const auditFolder = audit.folder ?? (folder === undefined ? undefined : join(folder, 'audit'));
   return {
@@ -168,12 +201,34 @@ export function settingsOf(config: SecretConfig, onKeyCreated: (file: string) =>
     cache: parsed.cache === false ? undefined : parsed.cache,
     access: config.access,
     audit: config.audit === false ? undefined : { ...audit, folder: auditFolder },
+    pathKey: pathKeyOf(hashPaths, folder, auditFolder ?? audit.sink),
     reads,
+    expiry: parsed.expiry === false ? undefined : parsed.expiry,
     rotations,
     lease: parsed.lease ?? (folder === undefined ? undefined : fileLease({ folder: join(folder, 'leases') })),
     leaseTtlMs: parsed.leaseTtlMs,
     clock,
   };
+}
+
+/** Where the key for the hashes of paths is; records that outlive the process need one that does too. */
+function pathKeyOf(
+  hashPaths: NonNullable<SecretAuditConfig['hashPaths']>,
+  folder: string | undefined,
+  kept: unknown,
+): PathKey {
+  if (hashPaths === false) return undefined;
+  if (hashPaths !== true) return hashPaths;
+  if (folder !== undefined) return { file: join(folder, 'audit-paths.key') };
+  if (kept === undefined) return { key: randomBytes(pathKeyBytes) };
+  throw configError('SecretsManager', [
+    {
+      field: 'audit.hashPaths',
+      expected: 'a key, or `folder` for the file that holds it',
+      received: 'true without `folder`',
+      remedy: `Set \`folder\`, or give \`{ key }\` with ${pathKeyBytes} bytes.`,
+    },
+  ]);
 }
 
 function rotationsOf(

@@ -161,6 +161,8 @@ export interface SecretCapabilities {
   readonly emptyValue: boolean;
   readonly maxValueBytes: number;
   readonly softDelete: 'version' | 'secret' | 'none';
+  /** Days between which the caller of a delete may choose how long it can be undone. Absent: the back end decides. */
+  readonly recoveryDays?: { readonly least: number; readonly most: number } | undefined;
   /** What the back end itself does at an expiry; the host refuses expired values in any case. */
   readonly serverExpiry: 'deletes' | 'advisory' | 'none';
   /** Whether tags of the user, expiry and content type can be kept with a value. */

@@ -1,9 +1,10 @@
 import { codeOf, coreError } from '@mnops/core';
-import { type AuditLog, type AuditRecord, openAuditLog } from '@mnops/core/audit';
+import { type AuditLog, type AuditQuery, type AuditRecord, openAuditLog } from '@mnops/core/audit';
 import type { Clock, JsonValue, SecretValue } from '@mnops/core/spi';
 import type { SecretAction } from '../access/policy.js';
 import type { CacheEntry } from '../read/cache.js';
 import type { SecretAuditConfig } from '../secret-config.js';
+import { PathHashes, pathKeyAt } from './path-hashes.js';
 
 /** What is recorded of one operation. */
 export interface RecordedOperation {
@@ -25,6 +26,7 @@ export interface AuditLogEntry {
   readonly actor: string;
   /** An action, `refresh` for what a handle read by itself, `rotate:<step>` or `lease:<step>`. */
   readonly operation: string;
+  /** With `audit.hashPaths`, `hmac-sha256:` and the hash of the path. */
   readonly path: string;
   readonly version?: string | undefined;
   readonly provider: string;
@@ -38,25 +40,38 @@ export interface AuditLogEntry {
 
 const queued = { wait: false } as const;
 
+const passedOn: readonly (string | undefined)[] = [
+  'MNOPS_CORE_CLOSED',
+  'MNOPS_CORE_CONFIG_INVALID',
+  'MNOPS_CORE_KEY_INVALID',
+];
+
+/** Key for the hashes of paths: the bytes, the file that holds them, or none. */
+export type PathKey = { readonly key: Uint8Array } | { readonly file: string } | undefined;
+
 /** Records each operation once, durably before its result is handed out, except reads from the cache, which are queued. */
 export class AuditRecorder {
-  readonly #config: SecretAuditConfig | undefined;
+  readonly #config: Omit<SecretAuditConfig, 'reads' | 'hashPaths'> | undefined;
+  readonly #pathKey: PathKey;
   readonly #reads: 'all' | 'uncached' | 'none';
   readonly #provider: string;
   readonly #service: string;
   readonly #clock: Clock;
   #opening: Promise<AuditLog> | undefined;
   #log: AuditLog | undefined;
+  #hashes: PathHashes | undefined;
   #failed = false;
 
   constructor(options: {
-    readonly config: SecretAuditConfig | undefined;
+    readonly config: Omit<SecretAuditConfig, 'reads' | 'hashPaths'> | undefined;
+    readonly pathKey?: PathKey;
     readonly reads: 'all' | 'uncached' | 'none';
     readonly provider: string;
     readonly service: string;
     readonly clock: Clock;
   }) {
     this.#config = options.config;
+    this.#pathKey = options.pathKey;
     this.#reads = options.reads;
     this.#provider = options.provider;
     this.#service = options.service;
@@ -77,12 +92,10 @@ export class AuditRecorder {
     const config = this.#config;
     if (config === undefined) return undefined;
     if (this.#log === undefined) {
-      this.#opening ??= openAuditLog({ ...config, service: this.#service, clock: this.#clock }).catch(
-        (error: unknown) => {
-          this.#opening = undefined;
-          throw unavailable('cannot be opened', error);
-        },
-      );
+      this.#opening ??= this.#open(config).catch((error: unknown) => {
+        this.#opening = undefined;
+        throw unavailable('cannot be opened', error);
+      });
       this.#log = await this.#opening;
     }
     if (this.#failed) {
@@ -92,6 +105,30 @@ export class AuditRecorder {
       this.#failed = false;
     }
     return this.#log;
+  }
+
+  async #open(config: Omit<SecretAuditConfig, 'reads' | 'hashPaths'>): Promise<AuditLog> {
+    const given = this.#pathKey;
+    if (given !== undefined) this.#hashes = new PathHashes('key' in given ? given.key : await pathKeyAt(given.file));
+    return await openAuditLog({ ...config, service: this.#service, clock: this.#clock });
+  }
+
+  /** Entries that match, oldest first; a target is a path, whether it was recorded as it is or as its hash. */
+  async *query(query: AuditQuery = {}): AsyncGenerator<AuditLogEntry, void> {
+    const log = await this.ready();
+    if (log === undefined) return;
+    await log.flush();
+    const { target, limit = Number.POSITIVE_INFINITY, ...rest } = query;
+    const targets = new Set(target === undefined ? [] : [target, this.#hashes?.of(target) ?? target]);
+    // One target is for the log to look for; of two it knows nothing.
+    const asked = targets.size === 1 ? query : { ...rest, ...(targets.size === 0 ? { limit: query.limit } : {}) };
+    let left = limit;
+    for await (const record of log.query(asked)) {
+      if (targets.size > 0 && !targets.has(record.target)) continue;
+      if (left <= 0) return;
+      left -= 1;
+      yield toEntry(record);
+    }
   }
 
   /** @throws {MnopsError} `MNOPS_CORE_AUDIT_UNAVAILABLE`: the caller must not hand out what it did. */
@@ -109,7 +146,7 @@ export class AuditRecorder {
         {
           actor: entry.actor,
           operation,
-          target: entry.path,
+          target: this.#hashes?.of(entry.path) ?? entry.path,
           outcome: succeeded ? 'ok' : entry.code === 'MNOPS_CORE_ACCESS_DENIED' ? 'denied' : 'failed',
           ...(entry.code === undefined ? {} : { code: entry.code }),
           details,
@@ -128,7 +165,8 @@ export class AuditRecorder {
     if (log === undefined || this.#reads !== 'all') return resolved;
     // The keys stand in the order in which the log writes them.
     const details = { cached: true, provider: this.#provider, version: value?.version ?? '' };
-    return this.#handOut(log.append({ actor, operation: 'read', target: path, outcome: 'ok', details }, queued), value);
+    const target = this.#hashes === undefined ? path : this.#hashes.of(path);
+    return this.#handOut(log.append({ actor, operation: 'read', target, outcome: 'ok', details }, queued), value);
   }
 
   async #handOut<T>(recorded: Promise<void>, value: T): Promise<T> {
@@ -148,7 +186,7 @@ export class AuditRecorder {
 }
 
 /** A record of core's log in this package's terms. */
-export function toEntry({ details = {}, ...record }: AuditRecord): AuditLogEntry {
+function toEntry({ details = {}, ...record }: AuditRecord): AuditLogEntry {
   const { writer, sequence, at, actor, operation, target, outcome, code, previousHash, hash } = record;
   return {
     sequence,
@@ -168,7 +206,7 @@ export function toEntry({ details = {}, ...record }: AuditRecord): AuditLogEntry
 }
 
 function unavailable(what: string, cause: unknown): Error {
-  if (codeOf(cause) === 'MNOPS_CORE_CLOSED' || codeOf(cause) === 'MNOPS_CORE_CONFIG_INVALID') return cause as Error;
+  if (passedOn.includes(codeOf(cause))) return cause as Error;
   return coreError('MNOPS_CORE_AUDIT_UNAVAILABLE', `The audit log ${what}, so the operation was refused.`, {
     remedy: 'Make `folder` writable, give `audit.sink`, or switch auditing off knowingly with `audit: false`.',
     cause,

@@ -32,6 +32,7 @@ export function weakest(members: readonly SecretProvider[]): SecretCapabilities 
     emptyValue: all.every(({ emptyValue }) => emptyValue),
     maxValueBytes: Math.min(...all.map(({ maxValueBytes }) => maxValueBytes)),
     softDelete: least(deletions, ({ softDelete }) => softDelete),
+    ...recoveryOf(all),
     serverExpiry: least(expiries, ({ serverExpiry }) => serverExpiry),
     tags: support(({ tags }) => tags),
     annotations: all.every(({ annotations }) => annotations),
@@ -43,6 +44,14 @@ export function weakest(members: readonly SecretProvider[]): SecretCapabilities 
     serverAudit: all.every(({ serverAudit }) => serverAudit),
     propagationMs: Math.max(...all.map(({ propagationMs }) => propagationMs)),
   };
+}
+
+/** The days that every member takes. */
+function recoveryOf(all: readonly SecretCapabilities[]): Pick<SecretCapabilities, 'recoveryDays'> {
+  const ranges = all.flatMap(({ recoveryDays }) => recoveryDays ?? []);
+  const least = Math.max(...ranges.map((range) => range.least));
+  const most = Math.min(...ranges.map((range) => range.most));
+  return ranges.length === all.length && least <= most ? { recoveryDays: { least, most } } : {};
 }
 
 /** Paths that one `getMany` of a composite may name: what the member with the largest batches takes; 0 when none has them. */

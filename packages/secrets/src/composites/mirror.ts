@@ -212,6 +212,7 @@ function capabilitiesOf(providers: readonly SecretProvider[]): SecretCapabilitie
     maxValueBytes: all.maxValueBytes,
     softDelete: all.softDelete,
     tags: all.tags,
+    recoveryDays: all.recoveryDays,
     leases: false,
     durable: providers.some(({ capabilities }) => capabilities.durable),
     propagationMs: all.propagationMs,

@@ -1,4 +1,4 @@
-import { coreError } from '@mnops/core';
+import { coreError, UnsupportedError } from '@mnops/core';
 import { configError } from '@mnops/core/config';
 import type { SecretProvider } from '@mnops/core/spi';
 import type { SecretInput, WriteOptions } from '../secret-operations.js';
@@ -54,6 +54,22 @@ export function assertWritable(
   if (bytes.length === 0 && !emptyValue) throw refused('a value of at least one byte');
   const { expiresAt } = options;
   if (expiresAt !== undefined && !Number.isFinite(expiresAt.getTime())) throw refusedField('expiresAt', 'a valid date');
+}
+
+/** What must hold of the days in which a delete can be undone. */
+export function assertRecoveryDays(provider: SecretProvider, days: number | undefined, permanent: boolean): void {
+  if (days === undefined) return;
+  const { recoveryDays } = provider.capabilities;
+  if (recoveryDays === undefined) {
+    const message = `The provider ${provider.id} decides by itself how long a delete can be undone.`;
+    const remedy = 'Leave `recoveryDays` out.';
+    const details = { ability: 'recoveryDays', field: 'recoveryDays' };
+    throw new UnsupportedError(message, { provider: provider.id, remedy, details });
+  }
+  if (permanent) throw refusedField('recoveryDays', 'nothing beside `permanent: true`');
+  const { least, most } = recoveryDays;
+  if (!(Number.isSafeInteger(days) && days >= least && days <= most))
+    throw refusedField('recoveryDays', `a whole number from ${least} to ${most}`);
 }
 
 /** The error for an argument of a write that is not what it should be. */

@@ -41,6 +41,5 @@ export function toVersion({ version, stages, state, createdAtMs, expiresAtMs }: 
 }
 
 function emulatedBy({ capabilities }: SecretProvider): string[] {
-  const { stages, binary, watch } = capabilities;
-  return Object.entries({ stages, binary, watch }).flatMap(([name, support]) => (support === 'emulated' ? [name] : []));
+  return Object.entries(capabilities).flatMap(([name, ability]) => (ability === 'emulated' ? [name] : []));
 }

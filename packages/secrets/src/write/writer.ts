@@ -4,7 +4,7 @@ import type { Call, CallOptions, SecretRecord, SecretValue } from '@mnops/core/s
 import type { SecretInput, SecretMetadata, SecretVersion, WriteOptions } from '../secret-operations.js';
 import { toSecretValue } from '../secret-value.js';
 import type { OperationFacts, SecretsCore } from '../secrets-core.js';
-import { assertWritable, encodeInput, refusedField } from './input.js';
+import { assertRecoveryDays, assertWritable, encodeInput, refusedField } from './input.js';
 import { toMetadata, toVersion } from './metadata.js';
 
 const updateTries = 5;
@@ -100,17 +100,20 @@ export class SecretWriter {
     options: CallOptions & {
       readonly versions?: readonly string[] | undefined;
       readonly permanent?: boolean | undefined;
+      readonly recoveryDays?: number | undefined;
     },
   ): Promise<void> {
     const { provider } = this.#core;
-    const { versions, permanent = false } = options;
+    const { versions, permanent = false, recoveryDays } = options;
+    assertRecoveryDays(provider, recoveryDays, permanent);
     if (!permanent && provider.capabilities.softDelete === 'none') throw this.#unsupported('softDelete');
     if (versions?.length === 0) return;
     await this.#core.operate(this.#actor, 'delete', path, async () => {
       this.#core.reader.invalidate(path);
       try {
-        await this.#core.provide(options, (call) => provider.delete(path, { versions, permanent }, call));
+        await this.#core.provide(options, (call) => provider.delete(path, { versions, permanent, recoveryDays }, call));
       } finally {
+        this.#core.expiries.forget(path);
         await this.#core.changed(path);
       }
     });
@@ -133,6 +136,7 @@ export class SecretWriter {
     return this.#core.operate(this.#actor, 'list', path, async (facts) => {
       const record = await this.#core.provide(options, (call) => this.#core.provider.describe(path, call));
       facts.version = record?.version;
+      if (record !== undefined) this.#core.expiries.noted(record);
       return record === undefined ? undefined : toMetadata(this.#core.provider, record);
     });
   }
@@ -197,6 +201,7 @@ export class SecretWriter {
     }
     if (record === undefined) throw notFound(path);
     facts.version ??= record.version;
+    this.#core.expiries.noted(record);
     return toMetadata(provider, record);
   }
 
