@@ -14,6 +14,7 @@ export const readOnlyCapabilities: SecretCapabilities = {
   write: false,
   list: true,
   versionIds: 'none',
+  versionIdsReused: true,
   maxVersions: 1,
   stages: 'none',
   atomicPromote: 'none',

@@ -24,9 +24,9 @@ export class SecretWriter {
     this.#actor = actor;
   }
 
-  create(path: string, value: SecretInput, options: WriteOptions): Promise<SecretMetadata> {
+  async create(path: string, value: SecretInput, options: WriteOptions): Promise<SecretMetadata> {
     this.#require('compareAndSet');
-    return this.#core.operate(this.#actor, 'create', path, (facts) =>
+    return await this.#core.operate(this.#actor, 'create', path, (facts) =>
       this.#store(path, value, { ...options, ifVersion: null }, facts),
     );
   }

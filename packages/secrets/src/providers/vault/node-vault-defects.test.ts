@@ -177,6 +177,7 @@ describe('what node-vault does, and this provider does not', () => {
     const clock = fakeClock();
     const provider = hashicorpVault({
       clock,
+      kvVersion: 2,
       address: fake.url,
       auth: { appRole: { roleId: 'fake-role-id', secretId: 'fake-secret-id-5f2c' } },
     });

@@ -52,6 +52,40 @@ partSuite(runner, 'vault', 'vault, the real server', (vault) => {
     return { provider, leasePath, secrets: [server.rootToken], close };
   });
 
+  secretProviderContract(runner, 'vault, real, KV version 1', async () => {
+    mounts += 1;
+    const mount = `plain-${mounts}/nested`;
+    await server.call('POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: '1' } });
+    const provider = hashicorpVault({ address: server.url, mount, kvVersion: 1, auth: logins['appRole'] as VaultAuth });
+    const close = async (): Promise<void> => await provider.close?.(testCall());
+    const leasePath = hasPostgres ? 'database/creds/readonly' : undefined;
+    return { provider, leasePath, secrets: [server.rootToken], close };
+  });
+
+  it('finds out which version of the KV engine is at a mount, for an identity that may only read there', async () => {
+    await server.call('POST', 'sys/mounts/deep/one', { type: 'kv' });
+    await server.call('POST', 'sys/mounts/deep/two', { type: 'kv', options: { version: '2' } });
+    await server.call('POST', 'deep/one/a/b', { value: 'x' });
+    const policy =
+      'path "deep/one/a/*" { capabilities = ["read"] } path "deep/two/data/a/*" { capabilities = ["read"] }';
+    await server.call('PUT', 'sys/policies/acl/few', { policy });
+    const made = await server.call('POST', 'auth/token/create', { policies: ['few'], ttl: '1h' });
+    const auth = { token: String((made as { auth: { client_token: unknown } }).auth.client_token) };
+    for (const [mount, versionIds] of [
+      ['deep/one', 'none'],
+      ['deep/two', 'integer'],
+      ['deep/none', 'integer'],
+    ] as const) {
+      const provider = hashicorpVault({ address: server.url, mount, auth });
+      await provider.open?.(testCall());
+      expect([mount, provider.capabilities.versionIds]).toEqual([mount, versionIds]);
+      if (mount === 'deep/one') {
+        expect(Buffer.from((await provider.get('a/b', {}, testCall()))?.value ?? []).toString()).toBe('x');
+      }
+      await provider.close?.(testCall());
+    }
+  });
+
   keyWrapperContract(runner, 'vault transit, real', async () => {
     const options = { address: server.url, auth: { token: server.rootToken } };
     const [provider, same, other] = ['one', 'one', 'two'].map((key) => vaultTransitKey({ ...options, key }));

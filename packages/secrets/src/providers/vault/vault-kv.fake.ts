@@ -48,7 +48,28 @@ export function fakeKv(): FakeKv {
   return { secrets, reply };
 }
 
-function list(secrets: ReadonlyMap<string, FakeSecret>, folder: string): ScriptedReply {
+/** The secrets of a KV engine, version 1. */
+export interface FakePlainKv {
+  readonly secrets: Map<string, Readonly<Record<string, JsonValue>>>;
+  reply(method: string, path: string, query: URLSearchParams, body: Readonly<Record<string, unknown>>): ScriptedReply;
+}
+
+/** Makes an empty engine, version 1. */
+export function fakePlainKv(): FakePlainKv {
+  const secrets: FakePlainKv['secrets'] = new Map();
+  const reply: FakePlainKv['reply'] = (method, path, query, body) => {
+    if (query.get('list') === 'true') return list(secrets, path);
+    const data = secrets.get(path);
+    if (method === 'GET') return data === undefined ? absent : { body: { lease_duration: 2_764_800, data } };
+    if (method === 'DELETE') secrets.delete(path);
+    else if (Object.keys(body).length === 0) return { status: 400, body: { errors: ['missing data fields'] } };
+    else secrets.set(path, body as Readonly<Record<string, JsonValue>>);
+    return { status: 204 };
+  };
+  return { secrets, reply };
+}
+
+function list(secrets: ReadonlyMap<string, unknown>, folder: string): ScriptedReply {
   const names = new Set<string>();
   for (const path of secrets.keys()) {
     if (!path.startsWith(folder)) continue;

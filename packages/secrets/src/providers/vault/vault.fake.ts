@@ -1,11 +1,12 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { type FaultServer, faultServer, type RecordedRequest, type ScriptedReply } from '@mnops/core/testing';
-import { type FakeKv, fakeKv } from './vault-kv.fake.js';
+import { type FakeKv, type FakePlainKv, fakeKv, fakePlainKv } from './vault-kv.fake.js';
 
-/** A Vault in this process: KV version 2 at `secret/`, sign-in, tokens, one database role, transit. Time is `nowMs`. */
+/** A Vault in this process: KV version 2 at `secret/`, version 1 at `plain/`, sign-in, tokens, one database role, transit. Time is `nowMs`. */
 export interface VaultFake extends FaultServer {
   readonly rootToken: string;
   readonly kv: FakeKv;
+  readonly plain: FakePlainKv;
   /** Tokens that work, by text, with what is left of them. */
   readonly tokens: Map<string, FakeToken>;
   /** Leases that have not ended, by id. */
@@ -43,6 +44,7 @@ export async function vaultFake(): Promise<VaultFake> {
     answer: (request) => answer(fake, transitKeys, request),
     rootToken,
     kv: fakeKv(),
+    plain: fakePlainKv(),
     tokens: new Map([[rootToken, { ttlSeconds: 0, renewable: false }]]),
     leases: new Set(),
     grant: { ttlSeconds: 2_764_800, renewable: true },
@@ -63,13 +65,26 @@ function answer(fake: VaultFake, transitKeys: Map<string, Buffer>, request: Reco
   if (token === undefined) return refused(403, '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n');
   if (fake.denied.has(path)) return refused(403, '1 error occurred:\n\t* permission denied\n\n');
   if (segments[0] === 'auth') return tokenReply(segments, token, request);
+  if (path.startsWith(mounts)) return mountReply(path.slice(mounts.length));
   if (segments[0] === 'sys') return leaseReply(fake, path, body);
   if (path === 'database/creds/readonly') return issue(fake);
   if (segments[0] === 'transit') return transit(transitKeys, segments, body);
   if (segments[0] === 'secret') {
     return fake.kv.reply(request.method, segments[1] ?? '', segments.slice(2).join('/'), url.searchParams, body);
   }
+  if (segments[0] === 'plain') {
+    return fake.plain.reply(request.method, segments.slice(1).join('/'), url.searchParams, body);
+  }
   return refused(404);
+}
+
+const mounts = 'sys/internal/ui/mounts/';
+
+/** What Vault says of a mount to those who may see anything below it. */
+function mountReply(mount: string): ScriptedReply {
+  if (mount === 'plain') return { body: { data: { type: 'kv', path: 'plain/', options: null } } };
+  if (mount === 'secret') return { body: { data: { type: 'kv', path: 'secret/', options: { version: '2' } } } };
+  return refused(403, 'preflight capability check returned 403, please ensure client has appropriate permissions');
 }
 
 function bodyOf(request: RecordedRequest): Record<string, unknown> {
