@@ -153,8 +153,10 @@ export class SecretReader {
   #staleAfter(key: string, error: unknown): SecretValue | undefined {
     const entry = this.cache?.get(key);
     if (entry === undefined) return undefined;
-    if (!this.#backOff(entry, error)) return undefined;
     const { clock, cache } = this.#options;
+    // Whoever waited for the same attempt hears of one failure, which counts once.
+    const isCounted = transient.includes(codeOf(error)) && clock.monotonic() < entry.retryAt;
+    if (!isCounted && !this.#backOff(entry, error)) return undefined;
     if (entry.value === undefined) return undefined;
     if (clock.monotonic() >= entry.freshUntil + (cache?.staleOnErrorMs ?? 0)) return undefined;
     if (clock.now() >= entry.expiresAtMs) return undefined;
