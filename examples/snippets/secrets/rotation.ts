@@ -14,7 +14,7 @@ const rotator: Rotator = {
   specVersion: 1,
   kind: 'rotator',
   id: 'my-server',
-  capabilities: { overlap: true }, // the old and the new value work side by side
+  capabilities: { strategies: ['single-user'], overlap: true }, // the old and the new value work side by side
   generate: async () => randomBytes(24).toString('base64url'),
   apply: async ({ pending }) => void server.add(pending.reveal()),
   verify: async ({ pending }) => assert.ok(server.has(pending.reveal())),

@@ -3,6 +3,7 @@ export type {
   AppliedRotationContext,
   KeyWrapper,
   RotationContext,
+  RotationStrategy,
   Rotator,
   SecretCapabilities,
   SecretChange,

@@ -1,6 +1,6 @@
 import type { AuditOptions } from '@mnops/core/audit';
 import type { Schedule } from '@mnops/core/schedule';
-import type { Clock, Lease, Rotator, SecretProvider, ServiceIdentity } from '@mnops/core/spi';
+import type { Clock, Lease, RotationStrategy, Rotator, SecretProvider, ServiceIdentity } from '@mnops/core/spi';
 import type { AccessConfig } from './access/policy.js';
 
 /** How long answers are kept, and how many. */
@@ -58,11 +58,13 @@ export interface ExpiryConfig {
 /** How one path is rotated. */
 export interface RotationConfig {
   readonly rotator: Rotator;
+  /** `single-user`: one user's password is replaced. `dual-user`: two users take turns, so that no login fails. Default: the first that the rotator names. */
+  readonly strategy?: RotationStrategy | undefined;
   /** When it rotates by itself. Absent: only when `rotate` is called. */
   readonly schedule?: Schedule | undefined;
   /** Milliseconds that the old value goes on working after the new one became current. Default 3,600,000, or half of a shorter schedule. */
   readonly graceMs?: number | undefined;
-  /** Milliseconds between storing the new value and promoting it, so that every verifier accepts it first. Default: what the provider declares; 0 for a rotator without overlap. */
+  /** Milliseconds between storing the new value and promoting it, so that every verifier accepts it first. Default: what the provider declares; 0 where the old and the new value do not overlap. */
   readonly propagationMs?: number | undefined;
   /** Milliseconds for each call of the rotator. Default 30,000. */
   readonly stepTimeoutMs?: number | undefined;

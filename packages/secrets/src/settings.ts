@@ -18,7 +18,7 @@ import {
 import { keyFile } from '@mnops/core/crypto';
 import { fileLease } from '@mnops/core/lease';
 import { nextRun, type Schedule } from '@mnops/core/schedule';
-import type { Clock, Lease, Rotator, SecretProvider } from '@mnops/core/spi';
+import type { Clock, Lease, RotationStrategy, Rotator, SecretProvider } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { secretActions } from './access/policy.js';
 import { pathKeyBytes } from './audit/path-hashes.js';
@@ -49,6 +49,7 @@ export interface RetrySettings {
 export interface RotationSettings {
   readonly path: string;
   readonly rotator: Rotator;
+  readonly strategy: RotationStrategy;
   readonly schedule: Schedule | undefined;
   readonly graceMs: number;
   readonly propagationMs: number;
@@ -108,6 +109,7 @@ const cacheSchema = v.strictObject({
 
 const rotationSchema = v.strictObject({
   rotator: providerSchema<Rotator>('rotator', ['generate', 'apply', 'verify', 'revoke']),
+  strategy: v.optional(v.picklist(['single-user', 'dual-user'])),
   schedule: v.optional(schedule),
   graceMs: v.optional(durationMsSchema),
   propagationMs: v.optional(durationMsSchema),
@@ -251,10 +253,14 @@ function rotationsOf(
         remedy: 'Shorten graceMs, or rotate less often.',
       });
     }
-    const declared = rotator.capabilities.overlap ? provider.capabilities.propagationMs : 0;
+    const strategy = strategyOf(path, config, issues);
+    if (rotator.admin !== undefined) assertPath(rotator.admin);
+    const overlaps = strategy === 'dual-user' || rotator.capabilities.overlap;
+    const declared = overlaps ? provider.capabilities.propagationMs : 0;
     rotations.set(path, {
       path,
       rotator,
+      strategy,
       schedule: when,
       graceMs,
       propagationMs: config.propagationMs ?? declared,
@@ -264,6 +270,21 @@ function rotationsOf(
   }
   if (issues.length > 0) throw configError('SecretsManager', issues);
   return rotations;
+}
+
+/** The strategy that is asked for, else the rotator's first. */
+function strategyOf(path: string, { rotator, strategy }: RotationConfig, issues: ConfigIssue[]): RotationStrategy {
+  const { strategies } = rotator.capabilities;
+  const chosen = strategy ?? strategies[0] ?? 'single-user';
+  if (!strategies.includes(chosen)) {
+    issues.push({
+      field: `rotations.${path}.strategy`,
+      expected: `one that the rotator ${rotator.id} can follow: ${strategies.join(', ')}`,
+      received: chosen,
+      remedy: 'Choose one of these, or a rotator that can follow it.',
+    });
+  }
+  return chosen;
 }
 
 /** Milliseconds between the next two runs. */

@@ -10,7 +10,7 @@ export function credentialRotator(ordersUrl: () => string): Rotator {
     specVersion: 1,
     kind: 'rotator',
     id: 'shop-credential',
-    capabilities: { overlap: true },
+    capabilities: { strategies: ['single-user'], overlap: true },
     generate: async () => randomBytes(24).toString('base64url'),
     apply: async () => undefined,
     async verify({ pending, call }) {

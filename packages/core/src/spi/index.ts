@@ -92,6 +92,7 @@ export type {
   AppliedRotationContext,
   IssuedSecret,
   RotationContext,
+  RotationStrategy,
   Rotator,
   SecretAnnotation,
   SecretCapabilities,

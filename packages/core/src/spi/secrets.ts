@@ -251,15 +251,27 @@ export interface SecretProvider extends Spi<'secret-provider'> {
   damage?(): readonly StorageDamage[];
 }
 
+/**
+ * How a credential changes. `single-user`: the password of the one user is replaced. `dual-user`: two users take turns,
+ * and the one that is not in use is changed, so that the old credential is never touched before its grace ends.
+ */
+export type RotationStrategy = 'single-user' | 'dual-user';
+
 /** What a rotator is given at each step. */
 export interface RotationContext {
   readonly path: string;
   /** One rotation, the same in every repetition of a step. */
   readonly token: string;
+  /** How this rotation changes the credential; the same at each of its steps, also when the configuration changed meanwhile. */
+  readonly strategy: RotationStrategy;
   /** The value that works now. */
   readonly current: SecretValue;
+  /** The value with stage `previous`, if it can be read and is not `current` itself: where a change was lost, it may still work. */
+  readonly previous?: SecretValue | undefined;
   /** The new value; present from `apply` on. */
   readonly pending?: SecretValue | undefined;
+  /** Current value of the secret that the rotator names as its `admin`, read for this step. */
+  readonly admin?: SecretValue | undefined;
   readonly call: Call;
 }
 
@@ -274,9 +286,13 @@ export interface AppliedRotationContext extends RotationContext {
  */
 export interface Rotator extends Spi<'rotator'> {
   readonly capabilities: {
-    /** Whether the old and the new value work at the same time between `apply` and `revoke`. */
+    /** The strategies that it can follow; at least one. */
+    readonly strategies: readonly RotationStrategy[];
+    /** Whether the old and the new value of a `single-user` rotation work at the same time between `apply` and `revoke`. With `dual-user` they always do. */
     readonly overlap: boolean;
   };
+  /** Path of the secret with the credential that the change is made with. Absent: it needs none but the value itself. */
+  readonly admin?: string | undefined;
   /** A new value. Nothing outside is changed. */
   generate(context: RotationContext): Promise<Uint8Array | string>;
   /** The pending value works afterwards. */

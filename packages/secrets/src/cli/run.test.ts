@@ -147,7 +147,7 @@ describe('mnops-secrets', () => {
       module,
       `import { memory } from '${provider}';
        let value = '${secret}';
-       const rotator = { specVersion: 1, kind: 'rotator', id: 'own', capabilities: { overlap: false },
+       const rotator = { specVersion: 1, kind: 'rotator', id: 'own', capabilities: { strategies: ['single-user'], overlap: false },
          generate: async () => 'next-value', apply: async () => {}, verify: async () => {}, revoke: async () => {} };
        export default () => ({ provider: memory({ values: { 'db/login': value } }), rotations: { 'db/login': { rotator } } });`,
     );

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf, coreError, MnopsError } from '@mnops/core';
 import { acquireFileLock, ensureFolder, openRecordLog, type RecordLog } from '@mnops/core/files';
-import type { StorageDamage } from '@mnops/core/spi';
+import type { RotationStrategy, StorageDamage } from '@mnops/core/spi';
 
 /** Steps of a rotation in their order; each name says what is done by then. */
 export type RotationStep =
@@ -28,6 +28,7 @@ export interface JournalRecord {
   readonly atMs: number;
   readonly path?: string | undefined;
   readonly oldVersion?: string | undefined;
+  readonly strategy?: RotationStrategy | undefined;
   readonly version?: string | undefined;
   readonly graceMs?: number | undefined;
   readonly propagationMs?: number | undefined;
@@ -43,6 +44,8 @@ export interface JournalState {
   readonly token: string;
   readonly step: RotationStep | 'discarding';
   readonly oldVersion: string;
+  /** Absent in a journal that was written before there was a choice. */
+  readonly strategy?: RotationStrategy | undefined;
   readonly version?: string | undefined;
   readonly startedAtMs: number;
   readonly atMs: number;
@@ -83,6 +86,7 @@ export function foldRecord(state: JournalState | undefined, record: JournalRecor
       token,
       step: kind,
       oldVersion: record.oldVersion ?? '',
+      strategy: record.strategy,
       startedAtMs: atMs,
       atMs,
       graceMs: record.graceMs ?? 0,

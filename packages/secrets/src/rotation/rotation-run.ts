@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { codeOf, coreError, MnopsError, withCall } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
-import type { AppliedRotationContext, Call, SecretProvider, SecretValue } from '@mnops/core/spi';
+import type {
+  AppliedRotationContext,
+  Call,
+  RotationContext,
+  SecretProvider,
+  SecretSelector,
+  SecretValue,
+} from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
 import { toSecretValue } from '../secret-value.js';
 import type { SecretsCore } from '../secrets-core.js';
@@ -41,14 +48,21 @@ export class RotationRun {
 
   /** Begins a new rotation; the one before must be closed. */
   async begin(): Promise<void> {
-    const { path, graceMs, propagationMs } = this.#settings;
+    const { path, strategy, graceMs, propagationMs } = this.#settings;
     const current = await this.#read({});
     if (current === undefined)
       throw coreError('MNOPS_CORE_NOT_FOUND', `There is no secret ${path} to rotate.`, { details: { path } });
+    // Before anything is recorded: without it the rotation could neither go on nor back.
+    await this.#readAdmin();
     const token = randomUUID();
     this.#core.events.emit('rotation:started', { path, token });
-    const facts = { path, oldVersion: current.version, graceMs: this.#options.graceMs ?? graceMs, propagationMs };
-    await this.#done('intent-recorded', token, facts);
+    await this.#done('intent-recorded', token, {
+      path,
+      oldVersion: current.version,
+      strategy,
+      graceMs: this.#options.graceMs ?? graceMs,
+      propagationMs,
+    });
   }
 
   /** Goes on until the rotation is closed or its grace lasts. */
@@ -127,7 +141,8 @@ export class RotationRun {
     const current = await this.#read({ version: state.oldVersion });
     const now = await this.#read({});
     if (current === undefined || now?.version !== state.oldVersion) throw superseded(path);
-    const generated = await this.#ask((call) => rotator.generate({ path, token: state.token, current, call }));
+    const context = await this.#generationContext(state, current);
+    const generated = await this.#ask((call) => rotator.generate({ ...context, call }));
     const value = typeof generated === 'string' ? Buffer.from(generated) : generated;
     this.#core.live.add(
       toSecretValue(path, this.#provider.id, { value, version: `pending:${state.token}`, stages: [] }),
@@ -165,13 +180,8 @@ export class RotationRun {
   }
 
   async #revoke(state: JournalState): Promise<void> {
-    const context = await this.#context(state).catch((error: unknown) => {
-      // An old version that somebody destroyed cannot be shown to the rotator any more.
-      if (MnopsError.is(error, 'MNOPS_SECRETS_VERSION_UNAVAILABLE') || MnopsError.is(error, 'MNOPS_CORE_NOT_FOUND'))
-        return undefined;
-      throw error;
-    });
     try {
+      const context = await this.#contextIfThere(state);
       if (context !== undefined) await this.#ask((call) => this.#settings.rotator.revoke({ ...context, call }));
     } catch (error) {
       throw this.#failure('revoke', error);
@@ -184,7 +194,7 @@ export class RotationRun {
     try {
       if (state.version !== undefined) {
         const { version } = state;
-        const context = await this.#context(state).catch(() => undefined);
+        const context = await this.#contextIfThere(state);
         if (context !== undefined) await this.#ask(async (call) => rotator.discard?.({ ...context, call }));
         await this.#provide(async (call) => {
           const record = await this.#provider.describe(path, call);
@@ -222,17 +232,51 @@ export class RotationRun {
 
   /** The rotator's view. The values are those that the provider gives back, not those that were sent. */
   async #context(state: JournalState): Promise<Omit<AppliedRotationContext, 'call'>> {
+    const context = await this.#contextIfThere(state);
+    if (context !== undefined) return context;
     const { path } = this.#settings;
+    throw coreError('MNOPS_CORE_NOT_FOUND', `A version of ${path} that its rotation needs is gone.`, {
+      details: { path },
+    });
+  }
+
+  /** `undefined` when a version was destroyed by somebody: it cannot be shown to the rotator any more. */
+  async #contextIfThere(state: JournalState): Promise<Omit<AppliedRotationContext, 'call'> | undefined> {
     const [current, pending] = await Promise.all([
-      this.#read({ version: state.oldVersion }),
-      this.#read({ version: state.version }),
+      this.#readIfThere({ version: state.oldVersion }),
+      this.#readIfThere({ version: state.version }),
     ]);
-    if (current === undefined || pending === undefined) {
-      throw coreError('MNOPS_CORE_NOT_FOUND', `A version of ${path} that its rotation needs is gone.`, {
-        details: { path },
-      });
-    }
-    return { path, token: state.token, current, pending };
+    if (current === undefined || pending === undefined) return undefined;
+    return { ...(await this.#generationContext(state, current)), pending };
+  }
+
+  async #generationContext(state: JournalState, current: SecretValue): Promise<Omit<RotationContext, 'call'>> {
+    const { token, strategy = 'single-user' } = state;
+    const previous = await this.#readIfThere({ stage: 'previous' });
+    const admin = await this.#readAdmin();
+    return {
+      path: this.#settings.path,
+      token,
+      strategy,
+      current,
+      ...(previous === undefined || previous.version === current.version ? {} : { previous }),
+      ...(admin === undefined ? {} : { admin }),
+    };
+  }
+
+  /** The secret that the rotator makes its changes with, as it is now: it may be rotated itself. */
+  async #readAdmin(): Promise<SecretValue | undefined> {
+    const { admin: path } = this.#settings.rotator;
+    if (path === undefined) return undefined;
+    const admin = await this.#provide((call) => this.#core.reader.fetch(path, {}, call));
+    const code = admin === undefined ? 'MNOPS_CORE_NOT_FOUND' : undefined;
+    await this.#core.recorder.record({ actor: 'host', operation: 'read', path, version: admin?.version, code });
+    if (admin !== undefined) return admin;
+    const { path: rotated } = this.#settings;
+    throw coreError('MNOPS_CORE_NOT_FOUND', `There is no secret ${path}, with which ${rotated} is rotated.`, {
+      remedy: 'Store the credential that the rotator makes its changes with under this path.',
+      details: { path },
+    });
   }
 
   async #isPromoted(state: JournalState): Promise<boolean> {
@@ -241,8 +285,16 @@ export class RotationRun {
     return state.version !== undefined && record?.version === state.version;
   }
 
-  #read(at: { readonly version?: string | undefined }): Promise<SecretValue | undefined> {
+  #read(at: SecretSelector): Promise<SecretValue | undefined> {
     return this.#provide((call) => this.#core.reader.fetch(this.#settings.path, at, call));
+  }
+
+  #readIfThere(at: SecretSelector): Promise<SecretValue | undefined> {
+    return this.#read(at).catch((error: unknown) => {
+      if (MnopsError.is(error, 'MNOPS_SECRETS_VERSION_UNAVAILABLE') || MnopsError.is(error, 'MNOPS_CORE_NOT_FOUND'))
+        return undefined;
+      throw error;
+    });
   }
 
   async #annotateGrace(grace: Grace | undefined): Promise<void> {
