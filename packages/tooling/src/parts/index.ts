@@ -1,11 +1,14 @@
 export { dataFolder, testDataRoot } from './data.js';
 export type { KubernetesPart, KubernetesServer } from './kubernetes.js';
+export type { MariadbPart, MariadbServer } from './mariadb.js';
 export type { MotoPart, MotoServer } from './moto.js';
 export type { NodePart } from './node.js';
 export { cacheFolder, findOnPath, isProgram, type Part } from './part.js';
 export type { PostgresPart, PostgresServer } from './postgres.js';
 export { type ProgramOptions, type ProgramResult, runProgram } from './program.js';
 export type { PrometheusPart, PrometheusSample, PrometheusServer, PrometheusStart } from './prometheus.js';
+export type { RabbitmqPart, RabbitmqServer } from './rabbitmq.js';
+export type { RedisPart, RedisServer, RedisStart } from './redis.js';
 export { allParts, isPartId, type PartId, type PartOf, part } from './registry.js';
 export type { ResticPart } from './restic.js';
 export { freePort, type RunningServer, type ServerPlan, startServer } from './server.js';

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { get } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -190,4 +190,56 @@ partSuite({ describe, it }, 'vault', 'vault part', (vault) => {
       await server.stop();
     }
   }, 60_000);
+});
+
+partSuite({ describe, it }, 'redis', 'redis part', (redis) => {
+  it.each(['acl-file', 'configuration', 'nowhere'] as const)('starts with its users in: %s', async (users) => {
+    const server = await redis.start({ users });
+    try {
+      const answer = await new Promise<string>((resolve, reject) => {
+        const socket = connect({ host: server.host, port: server.port });
+        socket.once('error', reject);
+        socket.write(`AUTH ${server.user} ${server.password}\r\n`);
+        socket.once('data', (data) => {
+          socket.destroy();
+          resolve(data.toString());
+        });
+      });
+      expect(answer).toBe('+OK\r\n');
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
+  });
+});
+
+partSuite({ describe, it }, 'mariadb', 'mariadb part', (mariadb) => {
+  it('starts for an unprivileged user and leaves nothing behind', async () => {
+    const server = await mariadb.start();
+    try {
+      expect(await server.query('SELECT 1 + 1')).toBe('2');
+      await expect(server.query('SELECT no_such_column')).rejects.toThrow(/no_such_column/);
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
+  }, 60_000);
+});
+
+partSuite({ describe, it }, 'rabbitmq', 'rabbitmq part', (rabbitmq) => {
+  it('starts with its management API, and leaves nothing behind', { timeout: 120_000 }, async () => {
+    const server = await rabbitmq.start();
+    try {
+      const ask = (password: string): Promise<Response> =>
+        fetch(`${server.url}/api/whoami`, {
+          headers: { authorization: `Basic ${Buffer.from(`${server.user}:${password}`).toString('base64')}` },
+        });
+      expect(await (await ask(server.password)).json()).toMatchObject({ name: server.user });
+      expect((await ask('wrong')).status).toBe(401);
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
+    expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/);
+  });
 });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findOnPath, isProgram, type Part } from './part.js';
-import { askProgram, type ProgramResult, runProgram } from './program.js';
+import { askProgram, packageUser, printed, runProgram } from './program.js';
 import { type RunningServer, startServer } from './server.js';
 
 /** A running PostgreSQL with a data folder of its own. Connections need a password (SCRAM-SHA-256). */
@@ -64,7 +64,7 @@ async function start(path: string): Promise<PostgresServer> {
   const user = 'postgres';
   const password = randomBytes(12).toString('hex');
   const host = '127.0.0.1';
-  const owner = await unprivileged();
+  const owner = await packageUser('postgres');
   const server = await startServer({
     id: 'postgres',
     program: join(path, 'postgres'),
@@ -96,14 +96,6 @@ async function start(path: string): Promise<PostgresServer> {
   };
 }
 
-/** PostgreSQL refuses to run as root, so a root process starts it as the package's own user. */
-async function unprivileged(): Promise<Owner | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  const idOf = async (option: string): Promise<number> =>
-    Number(printed(await runProgram('id', [option, 'postgres']), 'id'));
-  return { uid: await idOf('-u'), gid: await idOf('-g') };
-}
-
 async function createCluster(
   path: string,
   folder: string,
@@ -120,9 +112,4 @@ async function createCluster(
   const made = await runProgram(join(path, 'initdb'), args, { cwd: folder, ...(owner === undefined ? {} : { owner }) });
   printed(made, 'initdb');
   rmSync(passwordFile);
-}
-
-function printed({ code, stdout, stderr }: ProgramResult, program: string): string {
-  if (code !== 0) throw new Error(`${program} failed (${code}):\n${stdout}${stderr}`);
-  return stdout;
 }

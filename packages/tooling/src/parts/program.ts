@@ -50,6 +50,19 @@ export async function runProgram(
   return { code, stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') };
 }
 
+/** What a program printed. A non-zero exit code is an error here. */
+export function printed({ code, stdout, stderr }: ProgramResult, program: string): string {
+  if (code !== 0) throw new Error(`${program} failed (${code}):\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** The user that a Debian package made for its server, for servers that refuse to run as root; `undefined` for anybody but root. */
+export async function packageUser(name: string): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const idOf = async (option: string): Promise<number> => Number(printed(await runProgram('id', [option, name]), 'id'));
+  return { uid: await idOf('-u'), gid: await idOf('-g') };
+}
+
 /** First match of a pattern in what a program prints, such as its version; `undefined` when it fails or says nothing like it. */
 export function askProgram(program: string, args: readonly string[], pattern: RegExp): string | undefined {
   const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });

@@ -1,9 +1,12 @@
 import { type KubernetesPart, kubernetes } from './kubernetes.js';
+import { type MariadbPart, mariadb } from './mariadb.js';
 import { type MotoPart, moto } from './moto.js';
 import { type NodePart, nodeRelease } from './node.js';
 import type { Part } from './part.js';
 import { type PostgresPart, postgres } from './postgres.js';
 import { type PrometheusPart, prometheus } from './prometheus.js';
+import { type RabbitmqPart, rabbitmq } from './rabbitmq.js';
+import { type RedisPart, redis } from './redis.js';
 import { type ResticPart, restic } from './restic.js';
 import { type VaultPart, vault } from './vault.js';
 
@@ -12,6 +15,9 @@ interface Parts {
   readonly prometheus: PrometheusPart;
   readonly moto: MotoPart;
   readonly postgres: PostgresPart;
+  readonly mariadb: MariadbPart;
+  readonly redis: RedisPart;
+  readonly rabbitmq: RabbitmqPart;
   readonly vault: VaultPart;
   readonly kubernetes: KubernetesPart;
   readonly node22: NodePart;
@@ -27,6 +33,9 @@ const makers: { readonly [K in PartId]: () => Parts[K] } = {
   prometheus,
   moto,
   postgres,
+  mariadb,
+  redis,
+  rabbitmq,
   vault,
   kubernetes,
   node22: () => nodeRelease(22),

@@ -25,7 +25,10 @@ export interface ServerPlan {
   readonly id: string;
   readonly program: string;
   readonly args: (at: { readonly port: number; readonly folder: string }) => readonly string[];
-  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Changes of the environment; `undefined` removes a variable. */
+  readonly env?:
+    | ((at: { readonly port: number; readonly folder: string }) => Readonly<Record<string, string | undefined>>)
+    | undefined;
   /** Path that answers 2xx once the server is ready, or a function that says so. */
   readonly readyPath: string | ((at: { readonly port: number }) => Promise<boolean>);
   /** Port that it must have. Default: a free one. */
@@ -89,7 +92,7 @@ async function launch(plan: ServerPlan): Promise<LaunchedServer> {
   const output = openSync(logFile, 'a');
   const child = spawn(plan.program, plan.args({ port, folder }), {
     cwd: folder,
-    env: environment(plan.env),
+    env: environment(plan.env?.({ port, folder })),
     stdio: ['ignore', output, output],
     ...owner,
   });

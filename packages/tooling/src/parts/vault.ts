@@ -118,7 +118,7 @@ async function start(program: string, plugins: string): Promise<VaultServer> {
       `-dev-listen-address=127.0.0.1:${port}`,
       `-dev-plugin-dir=${plugins}`,
     ],
-    env: { VAULT_DEV_ROOT_TOKEN_ID: rootToken, VAULT_ADDR: undefined, VAULT_TOKEN: undefined },
+    env: () => ({ VAULT_DEV_ROOT_TOKEN_ID: rootToken, VAULT_ADDR: undefined, VAULT_TOKEN: undefined }),
     // 200 once it is unsealed and active.
     readyPath: '/v1/sys/health',
   });
