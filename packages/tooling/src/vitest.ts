@@ -5,8 +5,9 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 export function packageTests(folder: string): ViteUserConfig {
   return defineConfig({
     root: folder,
-    resolve: { conditions: ['@mnops/source', 'node', 'import', 'default'] },
-    ssr: { resolve: { conditions: ['@mnops/source', 'node', 'import', 'default'] } },
+    // Without `import`, which holds by itself for imports: named here it would hold for `require` too, and give it modules.
+    resolve: { conditions: ['@mnops/source', 'node'] },
+    ssr: { resolve: { conditions: ['@mnops/source', 'node'] } },
     test: {
       name: basename(folder),
       include: ['src/**/*.test.ts'],
