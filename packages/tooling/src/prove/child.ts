@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import { isRequired, part } from '../parts/index.js';
 import { countOf } from '../suites/arguments.js';
 import { suiteNameProblem } from '../suites/suite-name.js';
 import { runCampaign } from './run-campaign.js';
@@ -17,6 +18,16 @@ if (problem !== undefined) throw new Error(problem);
 const { n, seed: seedText, short, ...args } = options;
 const rows: (CampaignRow & { readonly suite: string })[] = [];
 for (const campaign of campaigns) {
+  const absent = (campaign.needs ?? []).map(part).filter(({ available }) => !available);
+  if (absent.length > 0) {
+    console.log(`  ${campaign.bar} ${campaign.name}: passed over`);
+    for (const { id, installLine } of absent) console.log(`    ${id} is not on this machine: ${installLine}`);
+    if (!absent.some(({ id }) => isRequired(id))) continue;
+    const { package: owner, suite, bar, name, goal } = campaign;
+    rows.push({ suite, package: owner, bar, name, tried: 0, failed: 1, goal, met: false });
+    writeFileSync(resultFile, JSON.stringify(rows));
+    continue;
+  }
   const seed = seedText === undefined ? randomInt(2 ** 32) : Number(seedText);
   const shortCount = campaign.shortCount ?? Math.max(1, Math.round(campaign.defaultCount / 50));
   const count = n === undefined ? (short === 'true' ? shortCount : campaign.defaultCount) : countOf('n', n);

@@ -1,3 +1,5 @@
+import type { PartId } from '../parts/index.js';
+
 /** One campaign's count. */
 export interface CampaignRow {
   readonly package: string;
@@ -38,5 +40,7 @@ export interface Campaign {
   readonly defaultCount: number;
   /** Trials in `npm test`. Default: a fiftieth of `defaultCount`, at least 1. */
   readonly shortCount?: number | undefined;
+  /** Parts that it works with. Where one is absent it is passed over with a message; where `MNOPS_REQUIRE_PARTS` names it, it fails. */
+  readonly needs?: readonly PartId[] | undefined;
   run(context: CampaignContext): Promise<void>;
 }
