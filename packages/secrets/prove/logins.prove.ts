@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SecretValue } from '@mnops/core/spi';
 import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
 import { vaultManager } from '../src/rotators/fixtures/rotated-vault.js';
@@ -14,18 +15,22 @@ import {
 import type { SecretsManager } from '../src/secrets-manager.js';
 
 const clients = 100;
+/** Longest rest of a client between two logins: the rotation shares the processor with them. */
+const restMs = 400;
 /** Longer than a hundred clients keep one process from its timers. */
 const leaseTtlMs = 30_000;
 
-/** How a client gets in once: with the value that it holds at this moment, or through `withSecret`. */
-type Enter = (service: SecretsManager, use: (value: SecretValue) => Promise<void>) => Promise<void>;
+type Use = (value: SecretValue) => Promise<void>;
 
-const withHandle: Enter = async (service, use) => {
-  await use(await service.handle('db/login').ready());
+/** How clients get in: each time with what their handle holds at this moment, or through `withSecret`. */
+type Enter = (service: SecretsManager) => Promise<(use: Use) => Promise<void>>;
+
+const withHandle: Enter = async (service) => {
+  const handle = service.handle('db/login');
+  await handle.ready();
+  return (use) => use(handle.current);
 };
-const withRetry: Enter = async (service, use) => {
-  await service.withSecret('db/login', use, { isAuthError: isRefused });
-};
+const withRetry: Enter = async (service) => (use) => service.withSecret('db/login', use, { isAuthError: isRefused });
 
 function loginCampaign(title: string, target: Omit<LoginTarget, 'port'>, enter: Enter, goal: string): Campaign {
   return defineCampaign({
@@ -37,7 +42,7 @@ function loginCampaign(title: string, target: Omit<LoginTarget, 'port'>, enter: 
     defaultCount: 20,
     shortCount: 2,
     needs: [target.server],
-    async run({ count, fail, progress }) {
+    async run({ count, random, fail, progress }) {
       const server = await startLoginServer(target.server);
       const folder = await mkdtemp(join(tmpdir(), 'mnops-logins-'));
       const at = { ...target, port: server.port };
@@ -48,7 +53,7 @@ function loginCampaign(title: string, target: Omit<LoginTarget, 'port'>, enter: 
       try {
         await operator.put('db/login', { ...(await server.newLogin()) });
         await operator.put('db/admin', { user: server.admin.user, password: server.admin.password });
-        crowd = crowdOf(clients, (use) => enter(service, use), at, fail);
+        crowd = crowdOf({ enter: await enter(service), at, random, fail });
         await crowd.allIn(undefined);
         for (let turn = 1; turn <= count; turn += 1) {
           const { version } = await operator.rotation.rotate('db/login', { endGrace: true });
@@ -77,15 +82,20 @@ interface Crowd {
 }
 
 /** Clients that open one connection after the other. */
-function crowdOf(
-  size: number,
-  enter: (use: (value: SecretValue) => Promise<void>) => Promise<void>,
-  at: LoginTarget,
-  fail: (what: string) => void,
-): Crowd {
+function crowdOf({
+  enter,
+  at,
+  random,
+  fail,
+}: {
+  readonly enter: (use: Use) => Promise<void>;
+  readonly at: LoginTarget;
+  readonly random: () => number;
+  readonly fail: (what: string) => void;
+}): Crowd {
   let entered = 0;
   let ended = false;
-  const last: (string | undefined)[] = new Array<string | undefined>(size).fill(undefined);
+  const last: (string | undefined)[] = new Array<string | undefined>(clients).fill(undefined);
   const watchers = new Set<() => void>();
   const one = async (client: number): Promise<void> => {
     while (!ended) {
@@ -96,14 +106,13 @@ function crowdOf(
         });
       } catch (error) {
         fail(`client ${client}: ${String(error)}`);
-        // One that is refused for good must not keep the others waiting.
-        await new Promise((resolve) => setTimeout(resolve, 10));
       }
       entered += 1;
       for (const look of watchers) look();
+      await delay(random() * restMs);
     }
   };
-  const running = Array.from({ length: size }, (_, client) => one(client));
+  const running = Array.from({ length: clients }, (_, client) => one(client));
   return {
     entered: () => entered,
     allIn: (version) =>

@@ -1,4 +1,5 @@
 export type { Login } from './login.js';
+export { type MysqlClientLike, type MysqlUserOptions, mysqlUser } from './mysql-user.js';
 export type { PasswordOptions } from './password.js';
 export { type PostgresClientLike, type PostgresUserOptions, postgresUser } from './postgres-user.js';
 export { type RedisAclUserOptions, type RedisClientLike, redisAclUser } from './redis-acl-user.js';
