@@ -1,3 +1,4 @@
+import { coreError } from '@mnops/core';
 import type { AppliedRotationContext, RotationContext, SecretValue } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
 
@@ -83,6 +84,12 @@ export function loginChange({ path, current, pending, admin }: AppliedRotationCo
       throw invalid(admin.path, 'host', `it is another one than that of ${path}`);
   }
   return { old, next, admin: administrator, changesUser: next.user !== old.user };
+}
+
+/** The admin's login, where a rotator cannot do without. The host gives it whenever the rotator names its path. */
+export function assertAdmin(id: string, admin: Login | undefined): Login {
+  if (admin !== undefined) return admin;
+  throw coreError('MNOPS_CORE_NOT_FOUND', `${id}: the secret of its admin was not given.`, { provider: id });
 }
 
 function otherUser(user: string): string {

@@ -1,8 +1,9 @@
-import { coreError } from '@mnops/core';
+import { createHash } from 'node:crypto';
+import { codeOf } from '@mnops/core';
 import { functionSchema, parseOptions, textSchema } from '@mnops/core/config';
 import type { AppliedRotationContext, Rotator } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { type Login, type LoginChange, loginChange, loginOf, nextLogin } from './login.js';
+import { assertAdmin, type Login, type LoginChange, loginChange, loginOf, nextLogin } from './login.js';
 import { grantsFor, requirementOf } from './mysql-grants.js';
 import { mysqlLiteral } from './mysql-literal.js';
 import { type PasswordOptions, passwordMaker, passwordSchema, plainAlphabet } from './password.js';
@@ -27,8 +28,8 @@ export interface MysqlClientLike extends ClientEvents {
 export interface MysqlUserOptions {
   /** Opens a connection as the user of a login: `createConnection({ user, password, … })` of `mysql2/promise`. */
   readonly connect: ConnectAs<MysqlClientLike>;
-  /** Path of the secret with the login that may create users, change them and give their rights. Default: the user changes its own password, and only `single-user` is possible. */
-  readonly admin?: string | undefined;
+  /** Path of the secret with the login that may create users, change them and give their rights: `CREATE USER`, `SELECT` on `mysql.*`, and what is given with `GRANT OPTION`. */
+  readonly admin: string;
   /** Host part of the accounts. Default `%`. */
   readonly accountHost?: string | undefined;
   readonly password?: PasswordOptions | undefined;
@@ -36,7 +37,7 @@ export interface MysqlUserOptions {
 
 const optionsSchema = v.strictObject({
   connect: functionSchema,
-  admin: v.optional(textSchema),
+  admin: textSchema,
   accountHost: v.optional(textSchema, '%'),
   password: v.optional(passwordSchema),
 });
@@ -44,6 +45,14 @@ const optionsSchema = v.strictObject({
 /** What MariaDB takes; MySQL takes 32 and refuses more by itself. */
 const maxNameBytes = 80;
 const id = 'mysql-user';
+
+type Run = (sql: string) => Promise<unknown>;
+
+interface ServerFacts {
+  readonly isMariadb: boolean;
+  /** Whether an account can have a second password. */
+  readonly keepsTwo: boolean;
+}
 
 /**
  * Rotates the password of a MySQL or MariaDB account; the secret is a JSON object with `user` (or `username`) and
@@ -72,27 +81,19 @@ export function mysqlUser(options: MysqlUserOptions): Rotator {
   };
   const accountOf = (user: string): string => `${mysqlLiteral(user)}@${mysqlLiteral(accountHost)}`;
 
-  /** Works as the admin, or as the user itself with the first password that is accepted. */
+  /** Works as the admin. */
   async function change(
-    { call, previous }: AppliedRotationContext,
+    { call }: AppliedRotationContext,
     { old, next, admin }: LoginChange,
-    random: string,
-    statements: (run: (sql: string) => Promise<unknown>, keepsTwo: boolean) => Promise<void>,
+    random: string | undefined,
+    statements: (run: Run, server: ServerFacts) => Promise<void>,
   ): Promise<void> {
-    const secrets = [old.password, next.password, random];
-    const own = [next, old, ...(previous === undefined ? [] : [loginOf(previous)])].filter(
-      ({ user }) => user === old.user,
-    );
-    let login = admin;
-    for (const each of admin === undefined ? own : []) {
-      if (login === undefined && (await isAccepted(kind, each, call, isSessionOf))) login = each;
-    }
-    if (login === undefined) throw noneAccepted();
-    await withLogin(kind, login, { call, secrets }, async (client) => {
-      const run = async (sql: string): Promise<unknown> => (await client.query(sql))[0];
+    const secrets = [old.password, next.password, ...(random === undefined ? [] : [random])];
+    await withLogin(kind, assertAdmin(id, admin), { call, secrets }, async (client) => {
+      const run: Run = async (sql) => (await client.query(sql))[0];
       // Literals mean the same in every mode of the server from here on.
       await run("SET SESSION sql_mode = ''");
-      await statements(run, keepsTwoPasswords(firstText(await run('SELECT VERSION()'))));
+      await statements(run, serverFacts(firstText(await run('SELECT VERSION()'))));
     });
   }
 
@@ -100,11 +101,8 @@ export function mysqlUser(options: MysqlUserOptions): Rotator {
     specVersion: 1,
     kind: 'rotator',
     id,
-    capabilities: {
-      strategies: parsed.admin === undefined ? ['single-user'] : ['single-user', 'dual-user'],
-      overlap: false,
-    },
-    ...(parsed.admin === undefined ? {} : { admin: parsed.admin }),
+    capabilities: { strategies: ['single-user', 'dual-user'], overlap: false },
+    admin: parsed.admin,
     async generate(context) {
       return nextLogin(context, makePassword(), maxNameBytes);
     },
@@ -113,10 +111,9 @@ export function mysqlUser(options: MysqlUserOptions): Rotator {
       const { old, next } = step;
       // A second change would push the old password out of the place where the first one put it.
       if (await isAccepted(kind, next, context.call, isSessionOf)) return;
-      await change(context, step, '', async (run, keepsTwo) => {
-        const identified = `IDENTIFIED BY ${mysqlLiteral(next.password)}`;
+      await change(context, step, undefined, async (run, server) => {
         if (!step.changesUser) {
-          await run(`ALTER USER ${accountOf(old.user)} ${identified}${keepsTwo ? ' RETAIN CURRENT PASSWORD' : ''}`);
+          await setPassword(run, server, accountOf(old.user), next.password, server.keepsTwo);
           return;
         }
         const [from, to] = [accountOf(old.user), accountOf(next.user)];
@@ -125,7 +122,7 @@ export function mysqlUser(options: MysqlUserOptions): Rotator {
         // Locked by a password that nobody knows until it has its rights.
         await run(`CREATE USER IF NOT EXISTS ${to} IDENTIFIED BY ${mysqlLiteral(makePassword())}${requirement}`);
         for (const grant of grants) await run(grant);
-        await run(`ALTER USER ${to} ${identified}`);
+        await setPassword(run, server, to, next.password);
       });
     },
     async verify({ pending, call }) {
@@ -138,9 +135,10 @@ export function mysqlUser(options: MysqlUserOptions): Rotator {
       const step = loginChange(context);
       const { old, changesUser } = step;
       const random = makePassword();
-      await change(context, step, random, async (run, keepsTwo) => {
-        if (changesUser) await run(`ALTER USER IF EXISTS ${accountOf(old.user)} IDENTIFIED BY ${mysqlLiteral(random)}`);
-        if (keepsTwo) await run(`ALTER USER IF EXISTS ${accountOf(old.user)} DISCARD OLD PASSWORD`);
+      const account = accountOf(old.user);
+      await change(context, step, random, async (run, server) => {
+        if (changesUser) await setPassword(run, server, account, random);
+        if (server.keepsTwo) await run(`ALTER USER ${account} DISCARD OLD PASSWORD`);
       });
     },
     async discard(context) {
@@ -151,9 +149,9 @@ export function mysqlUser(options: MysqlUserOptions): Rotator {
       const random = makePassword();
       const password = changesUser ? random : old.password;
       const account = accountOf(next.user);
-      await change(context, step, random, async (run, keepsTwo) => {
-        await run(`ALTER USER IF EXISTS ${account} IDENTIFIED BY ${mysqlLiteral(password)}`);
-        if (keepsTwo) await run(`ALTER USER IF EXISTS ${account} DISCARD OLD PASSWORD`);
+      await change(context, step, random, async (run, server) => {
+        await setPassword(run, server, account, password);
+        if (server.keepsTwo) await run(`ALTER USER ${account} DISCARD OLD PASSWORD`);
       });
     },
   };
@@ -167,10 +165,39 @@ async function isSessionOf(client: MysqlClientLike, { user }: Login): Promise<bo
 }
 
 /** MySQL has a second password since 8.0.14; MariaDB, whose versions are higher, does not. */
-function keepsTwoPasswords(version: string): boolean {
-  if (/mariadb/i.test(version)) return false;
+function serverFacts(version: string): ServerFacts {
+  if (/mariadb/i.test(version)) return { isMariadb: true, keepsTwo: false };
   const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number);
-  return major > 8 || (major === 8 && (minor > 0 || patch >= 14));
+  return { isMariadb: false, keepsTwo: major > 8 || (major === 8 && (minor > 0 || patch >= 14)) };
+}
+
+/**
+ * Sets a password. MySQL takes it out of its logs by itself. MariaDB does not, so it is given the digest that it would
+ * keep anyway, unless the account signs in by another method or the server wants to see how strong the password is.
+ */
+async function setPassword(
+  run: Run,
+  { isMariadb }: ServerFacts,
+  account: string,
+  password: string,
+  keepOld = false,
+): Promise<void> {
+  if (isMariadb && / IDENTIFIED BY PASSWORD '/.test(firstText(await run(`SHOW CREATE USER ${account}`)))) {
+    try {
+      await run(`ALTER USER ${account} IDENTIFIED BY PASSWORD '${nativeDigest(password)}'`);
+      return;
+    } catch (error) {
+      // Both are what a server says that checks passwords; if it means something else, it says so again.
+      if (!['ER_OPTION_PREVENTS_STATEMENT', 'ER_CANNOT_USER'].includes(codeOf(error) ?? '')) throw error;
+    }
+  }
+  const retained = keepOld ? ' RETAIN CURRENT PASSWORD' : '';
+  await run(`ALTER USER ${account} IDENTIFIED BY ${mysqlLiteral(password)}${retained}`);
+}
+
+function nativeDigest(password: string): string {
+  const inner = createHash('sha1').update(password).digest();
+  return `*${createHash('sha1').update(inner).digest('hex').toUpperCase()}`;
 }
 
 function textsOf(rows: unknown): string[] {
@@ -180,13 +207,6 @@ function textsOf(rows: unknown): string[] {
 
 function firstText(rows: unknown): string {
   return textsOf(rows)[0] ?? '';
-}
-
-function noneAccepted(): Error {
-  return coreError('MNOPS_CORE_UNAUTHENTICATED', `${id}: no password that is known for this user is accepted.`, {
-    provider: id,
-    remedy: 'Set its password to the current value by hand, or give an admin.',
-  });
 }
 
 function mysqlMeaning(code: string | undefined): ServerMeaning | undefined {

@@ -3,7 +3,7 @@ import { coreError } from '@mnops/core';
 import { functionSchema, parseOptions, textSchema } from '@mnops/core/config';
 import type { AppliedRotationContext, Rotator } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { type Login, loginChange, loginOf, nextLogin } from './login.js';
+import { assertAdmin, type Login, loginChange, loginOf, nextLogin } from './login.js';
 import { type PasswordOptions, passwordMaker, passwordSchema } from './password.js';
 import {
   type ClientEvents,
@@ -70,8 +70,7 @@ export function redisAclUser(options: RedisAclUserOptions): Rotator {
     { give, take }: { readonly give?: Login | undefined; readonly take?: Login | undefined },
   ): Promise<void> {
     const { old, admin } = loginChange(context);
-    if (admin === undefined) throw noAdmin();
-    await withLogin(kind, admin, { call: context.call }, async (client) => {
+    await withLogin(kind, assertAdmin(kind.id, admin), { call: context.call }, async (client) => {
       const known = await passwordsOf(client, old.user);
       const rules: string[] = [];
       if (give !== undefined && !known.has(digest(give))) rules.push(`#${digest(give)}`);
@@ -170,8 +169,4 @@ function redisMeaning(_code: string | undefined, message: string): ServerMeaning
   if (/^NOPERM/.test(message)) return 'denied';
   if (/^(?:LOADING|BUSY|MASTERDOWN|CLUSTERDOWN)/.test(message)) return 'down';
   return /^[A-Z]+ /.test(message) ? 'declined' : undefined;
-}
-
-function noAdmin(): Error {
-  return coreError('MNOPS_CORE_NOT_FOUND', 'redis-acl-user: the secret of its admin was not given.');
 }
