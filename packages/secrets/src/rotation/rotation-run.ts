@@ -184,7 +184,7 @@ export class RotationRun {
       const context = await this.#contextIfThere(state);
       if (context !== undefined) await this.#ask((call) => this.#settings.rotator.revoke({ ...context, call }));
     } catch (error) {
-      throw this.#failure('revoke', error);
+      throw this.#unlessCutOff('revoke', error);
     }
     await this.#done('revoked', state.token);
   }
@@ -205,7 +205,7 @@ export class RotationRun {
       }
       await this.#annotateGrace(undefined);
     } catch (error) {
-      throw this.#failure('discard', error);
+      throw this.#unlessCutOff('discard', error);
     }
     await this.#core.changed(path);
     await this.#close(state.token, state.outcome ?? 'failed');
@@ -333,6 +333,12 @@ export class RotationRun {
   async #append(kind: JournalRecord['kind'], token: string, facts: Partial<JournalRecord>): Promise<void> {
     const atMs = this.#core.settings.clock.now();
     await this.#journal.append({ ...facts, kind, token, fence: String(this.#options.fence), atMs });
+  }
+
+  /** A step that was interrupted, as by a lost lease, has not failed: it is taken up again. */
+  #unlessCutOff(step: string, error: unknown): unknown {
+    const { signal } = this.#options;
+    return signal.aborted ? signal.reason : this.#failure(step, error);
   }
 
   #failure(step: string, error: unknown): Error {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { rawKey } from '@mnops/core/crypto';
+import type { Lease } from '@mnops/core/spi';
 import { eventually, rotatorContract } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encryptedFile } from '../providers/encrypted-file/index.js';
@@ -160,6 +161,44 @@ describe('rotation', () => {
     expect(await acceptedBy(target)).toEqual(['first']);
     await expect(waiting.rotation.abort('db/login')).rejects.toMatchObject({ code: 'MNOPS_CORE_NOT_FOUND' });
   });
+
+  it.each(['revoking', 'discarding'])(
+    'that loses its lease while %s is cut off, not failed, and goes on',
+    async (point) => {
+      let lose: () => void = () => undefined;
+      let lost = 0;
+      const lease: Lease = {
+        specVersion: 1,
+        kind: 'lease',
+        id: 'losing',
+        async acquire(_name, { owner }) {
+          const controller = new AbortController();
+          lose = () => controller.abort(Object.assign(new Error('lost'), { code: 'MNOPS_CORE_CONFLICT' }));
+          const { signal } = controller;
+          return { name: 'x', owner, token: 1n, signal, renew: async () => undefined, release: async () => undefined };
+        },
+      };
+      const rotator = fileRotator(target, async (now) => {
+        if (now === 'verifying' && point === 'discarding') throw new Error('refused');
+        if (now !== point || lost > 0) return;
+        lost += 1;
+        lose();
+        await new Promise(() => undefined);
+      });
+      const secrets = new SecretsManager({
+        provider: memory({ values: { 'db/login': 'first' } }),
+        lease,
+        rotations: { 'db/login': { rotator, graceMs: 0 } },
+      });
+      open.push(secrets);
+      await expect(secrets.rotation.rotate('db/login')).rejects.toMatchObject({
+        code: 'MNOPS_SECRETS_ROTATION_IN_PROGRESS',
+      });
+      await secrets.rotation.resume('db/login');
+      expect(await acceptedBy(target)).toEqual([(await secrets.getOrThrow('db/login', { maxAgeMs: 0 })).reveal()]);
+      expect(lost).toBe(1);
+    },
+  );
 
   it('is superseded by a value that somebody writes meanwhile', async () => {
     const secrets = vaultManager(async (point) => {
