@@ -16,6 +16,7 @@ export type PasswordMaker = () => string;
 /** Letters and digits: no server, shell, URL or configuration file reads them as anything else. */
 export const plainAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
+/** Checks `PasswordOptions`; what they amount to is for `passwordMaker` to say. */
 export const passwordSchema: v.GenericSchema<PasswordOptions> = v.strictObject({
   length: v.optional(v.pipe(countSchema, v.maxValue(1_024))),
   alphabet: v.optional(v.string()),
