@@ -1,12 +1,13 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rawKey } from '@mnops/core/crypto';
 import type { SecretProvider } from '@mnops/core/spi';
 import { type FaultScript, kubernetesFake } from '@mnops/core/testing';
+import { encryptedFile, environment, fallback, memory, merge, mirror, mountedFiles, route } from '../src/index.js';
 import { azureKeyVault } from '../src/providers/azure/index.js';
-import { encryptedFile } from '../src/providers/encrypted-file/index.js';
 import { gcpSecretManager } from '../src/providers/gcp/index.js';
 import { kubernetesSecrets } from '../src/providers/kubernetes/index.js';
-import { memory } from '../src/providers/memory/index.js';
 import { hashicorpVault } from '../src/providers/vault/index.js';
 import { vaultFake } from '../src/providers/vault/vault.fake.js';
 import { azureFake, gcpFake } from '../src/testing/index.js';
@@ -20,10 +21,16 @@ export interface ProviderSubject {
   close?(): Promise<void>;
 }
 
+/** Where a trial keeps its files, and what it looks for. */
+export interface Place {
+  readonly folder: string;
+  readonly canary: string;
+}
+
 /** Makes every back end of the package, those that are servers on their fakes. */
-export const everyProvider: Readonly<Record<string, (folder: string) => Promise<ProviderSubject> | ProviderSubject>> = {
+export const everyProvider: Readonly<Record<string, (place: Place) => Promise<ProviderSubject> | ProviderSubject>> = {
   memory: () => ({ provider: memory() }),
-  encryptedFile: (folder) => ({
+  encryptedFile: ({ folder }) => ({
     provider: encryptedFile({ file: join(folder, 'secrets.vault'), key: rawKey(Buffer.alloc(32, 7)) }),
   }),
   async vault() {
@@ -48,4 +55,17 @@ export const everyProvider: Readonly<Record<string, (folder: string) => Promise<
     const cluster = { access: { server: fake.url, token: 'token' } };
     return { provider: kubernetesSecrets({ namespace: 'apps', cluster }), faults: fake, close: () => fake.close() };
   },
+  environment: ({ canary }) => ({ provider: environment({ prefix: 'APP_', env: { APP_A: canary, APP_B: canary } }) }),
+  mountedFiles({ folder, canary }) {
+    // Beside the folder of the host, whose files are looked at.
+    const mounted = mkdtempSync(join(tmpdir(), 'mnops-mounted-'));
+    for (const name of ['a', 'b']) writeFileSync(join(mounted, name), canary);
+    const close = async (): Promise<void> => rmSync(mounted, { recursive: true });
+    mkdirSync(folder, { recursive: true });
+    return { provider: mountedFiles({ folder: mounted }), close };
+  },
+  fallback: () => ({ provider: fallback([memory(), memory()]) }),
+  merge: ({ canary }) => ({ provider: merge([memory(), memory({ values: { a: `{"password":"${canary}"}` } })]) }),
+  mirror: () => ({ provider: mirror([memory(), memory()]) }),
+  route: () => ({ provider: route({ '': memory() }) }),
 };

@@ -123,7 +123,7 @@ async function trial(name: string, { provider, faults, leasePath }: ProviderSubj
 const off = onOperation((event) => show('operation', event));
 let rejected: unknown;
 for (const [name, make] of Object.entries(everyProvider)) {
-  const subject = await make(join(folder, name));
+  const subject = await make({ folder: join(folder, name), canary });
   rejected = await trial(name, subject);
   await subject.close?.();
 }
