@@ -88,17 +88,24 @@ export async function awsSecretsFake(options: AwsSecretsFakeOptions = {}): Promi
 }
 
 function answered(fake: AwsSecretsFake, request: RecordedRequest, pageSize: number): ScriptedReply {
+  const name = /^secretsmanager\.(\w+)$/.exec(request.headers['x-amz-target'] ?? '')?.[1] ?? '';
+  const scope = `/${fake.region}/secretsmanager/aws4_request`;
+  const signed = /Credential=([^/]+)\/\d{8}([^,]+),/.exec(request.headers['authorization'] ?? '');
+  if (signed?.[1] !== fake.credentials.accessKeyId || signed[2] !== scope)
+    return reply(400, {
+      __type: 'UnrecognizedClientException',
+      message: 'The security token included in the request is invalid.',
+    });
+  return awsSecretsAnswer(fake, name, JSON.parse(request.text()) as Json, pageSize);
+}
+
+/** What the fake answers to one operation. */
+export function awsSecretsAnswer(fake: AwsSecretsFake, name: string, input: Json, pageSize: number): ScriptedReply {
   try {
-    const name = /^secretsmanager\.(\w+)$/.exec(request.headers['x-amz-target'] ?? '')?.[1] ?? '';
     const operation = Object.hasOwn(operations, name) ? operations[name] : undefined;
-    if (request.method !== 'POST' || operation === undefined)
-      throw new FakeAwsRefusal('UnknownOperationException', 'Unknown operation.');
-    const scope = `/${fake.region}/secretsmanager/aws4_request`;
-    const signed = /Credential=([^/]+)\/\d{8}([^,]+),/.exec(request.headers['authorization'] ?? '');
-    if (signed?.[1] !== fake.credentials.accessKeyId || signed[2] !== scope)
-      throw new FakeAwsRefusal('UnrecognizedClientException', 'The security token included in the request is invalid.');
+    if (operation === undefined) throw new FakeAwsRefusal('UnknownOperationException', 'Unknown operation.');
     if (fake.denied.has(name)) throw new FakeAwsRefusal('AccessDeniedException', `Not authorized to perform: ${name}`);
-    return reply(200, operation(fake, JSON.parse(request.text()) as Json, pageSize));
+    return reply(200, operation(fake, input, pageSize));
   } catch (error) {
     const { type, message } = refusalOf(error);
     return reply(400, { __type: type, [modelled.test(type) ? 'Message' : 'message']: message });
