@@ -11,12 +11,14 @@ export interface AwsCredentials {
   readonly sessionToken?: Credential | undefined;
 }
 
+/** Checks credentials in options. */
 export const awsCredentialsSchema: v.GenericSchema<AwsCredentials> = v.strictObject({
   accessKeyId: credentialSchema,
   secretAccessKey: credentialSchema,
   sessionToken: v.optional(credentialSchema),
 });
 
+/** Checks a region in options. */
 export const regionSchema: v.GenericSchema<string> = v.pipe(v.string(), v.regex(/^[a-z]{2}(?:-[a-z0-9]+)+-\d+$/));
 
 /** The keys as text at this moment. */

@@ -56,6 +56,7 @@ export function nowSeconds(): number {
   return Date.now() / 1_000;
 }
 
+/** A secret without versions. */
 export function newSecret(name: string, region: string, description: string | undefined): FakeAwsSecret {
   const at = nowSeconds();
   return { name, arn: arnOf(name, region), createdAt: at, changedAt: at, versions: new Map(), description };
@@ -67,6 +68,7 @@ export function arnOf(name: string, region: string): string {
   return `arn:aws:secretsmanager:${region}:111111111111:secret:${name}-${ending}`;
 }
 
+/** The version that has a label. */
 export function holderOf(secret: FakeAwsSecret, label: string): FakeAwsVersion | undefined {
   return [...secret.versions.values()].find(({ stages }) => stages.has(label));
 }

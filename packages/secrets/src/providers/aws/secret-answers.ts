@@ -116,6 +116,7 @@ export function listOf(value: unknown, operation: string, what: string): Answer[
   throw invalid(operation, what);
 }
 
+/** A text that must be there. */
 export function textOf(value: unknown, operation: string, what: string): string {
   if (typeof value === 'string') return value;
   throw invalid(operation, what);

@@ -3,6 +3,7 @@ import { secretsError } from '../../codes.js';
 
 const provider = 'aws';
 
+/** The error for a condition that does not hold. */
 export function conflict(path: string, why: string, current?: string | undefined): MnopsError {
   return coreError('MNOPS_CORE_CONFLICT', `The secret ${path} was not changed: ${why}.`, {
     provider,
@@ -10,6 +11,7 @@ export function conflict(path: string, why: string, current?: string | undefined
   });
 }
 
+/** The error for a change to what does not exist. */
 export function notFound(path: string, what?: string): MnopsError {
   const message = what === undefined ? `There is no secret ${path}.` : `The secret ${path} has no ${what}.`;
   return coreError('MNOPS_CORE_NOT_FOUND', message, { provider, details: { path } });
@@ -24,10 +26,12 @@ export function deleted(path: string): MnopsError {
   });
 }
 
+/** Whether AWS said that there is no such thing. */
 export function isNotFound(error: unknown): boolean {
   return MnopsError.is(error, 'MNOPS_CORE_NOT_FOUND');
 }
 
+/** Whether AWS said that the secret is deleted and can be restored. */
 export function isPendingDeletion(error: unknown): boolean {
   return MnopsError.is(error, 'MNOPS_SECRETS_PENDING_DELETION');
 }

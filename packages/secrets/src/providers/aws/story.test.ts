@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { DescribeSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { SecretProvider, SecretPutOptions } from '@mnops/core/spi';
 import { fakeClock, testCall } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -220,5 +221,30 @@ describe('awsSecretsManager', () => {
     await following.close?.(testCall());
     for (const wrong of [{ endpoint: 'http://example.com' }, { region: 'x' }, { profile: 'p' }, { client: {} }])
       expect(() => awsSecretsManager({ region, ...(wrong as object) })).toThrow(Object.keys(wrong)[0]);
+  });
+
+  it('takes a ready client of the SDK, and tells its failures apart too', async () => {
+    await put('a', 'canary-s3cret');
+    const { region, credentials, url: endpoint } = fake;
+    const client = new SecretsManagerClient({ region, credentials, endpoint, maxAttempts: 1 });
+    const given = awsSecretsManager({ region, client });
+    expect(Buffer.from((await given.get('a', {}, testCall()))?.value ?? []).toString()).toBe('canary-s3cret');
+    fake.next('reset');
+    await expect(given.get('a', {}, testCall())).rejects.toMatchObject({
+      code: 'MNOPS_CORE_UNAVAILABLE',
+      retryable: true,
+    });
+    fake.next('hang');
+    const call = testCall();
+    const reason = new Error('enough');
+    const reading = given.get('a', {}, call);
+    const refused = expect(reading).rejects.toBe(reason);
+    const before = fake.requests.length;
+    while (fake.requests.length === before) await new Promise((resolve) => setTimeout(resolve, 2));
+    call.abort(reason);
+    await refused;
+    await given.close?.(testCall());
+    expect(await client.send(new DescribeSecretCommand({ SecretId: 'a' }))).toMatchObject({ Name: 'a' });
+    client.destroy();
   });
 });
