@@ -5,12 +5,13 @@ import { rawKey } from '@mnops/core/crypto';
 import type { SecretProvider } from '@mnops/core/spi';
 import { type FaultScript, kubernetesFake } from '@mnops/core/testing';
 import { encryptedFile, environment, fallback, memory, merge, mirror, mountedFiles, route } from '../src/index.js';
+import { awsSecretsManager } from '../src/providers/aws/index.js';
 import { azureKeyVault } from '../src/providers/azure/index.js';
 import { gcpSecretManager } from '../src/providers/gcp/index.js';
 import { kubernetesSecrets } from '../src/providers/kubernetes/index.js';
 import { hashicorpVault } from '../src/providers/vault/index.js';
 import { vaultFake } from '../src/providers/vault/vault.fake.js';
-import { azureFake, gcpFake } from '../src/testing/index.js';
+import { awsSecretsFake, azureFake, gcpFake } from '../src/testing/index.js';
 
 /** One back end for a trial, and what makes it fail where it is a server. */
 export interface ProviderSubject {
@@ -37,6 +38,11 @@ export const everyProvider: Readonly<Record<string, (place: Place) => Promise<Pr
     const fake = await vaultFake();
     const provider = hashicorpVault({ address: fake.url, auth: { token: fake.rootToken } });
     return { provider, faults: fake, leasePath: 'database/creds/readonly', close: () => fake.close() };
+  },
+  async aws() {
+    const fake = await awsSecretsFake();
+    const { region, credentials, url: endpoint } = fake;
+    return { provider: awsSecretsManager({ region, credentials, endpoint }), faults: fake, close: () => fake.close() };
   },
   async gcp() {
     const fake = await gcpFake();

@@ -1,16 +1,17 @@
 import { codeOf, coreError } from '@mnops/core';
 import type { SecretProvider } from '@mnops/core/spi';
-import { type FakeClock, fakeClock } from '@mnops/core/testing';
+import { type FakeClock, fakeClock, type RecordedRequest } from '@mnops/core/testing';
 import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
-import { batching } from '../src/composites/fixtures/batching.js';
 import { memory, SecretsManager } from '../src/index.js';
+import { awsSecretsManager } from '../src/providers/aws/index.js';
 import { hashicorpVault } from '../src/providers/vault/index.js';
 import { vaultFake } from '../src/providers/vault/vault.fake.js';
+import { awsSecretsFake } from '../src/testing/index.js';
 
 const concurrent = 10_000;
 const hourMs = 3_600_000;
 
-/** 10,000 reads at once, of one path at a fake server and of 100 paths at a provider that takes 20 at once. */
+/** 10,000 reads at once, of one path and of 100 paths, counted at the servers. */
 const upstream: Campaign = defineCampaign({
   package: 'secrets',
   suite: 'reads',
@@ -22,7 +23,13 @@ const upstream: Campaign = defineCampaign({
   async run({ count, random, fail, progress }) {
     const fake = await vaultFake();
     fake.kv.reply('POST', 'data', 'app/0', new URLSearchParams(), { data: { value: 'value of app/0' } });
-    const values = Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`app/${at}`, `value of app/${at}`]));
+    const { region, credentials, url: endpoint, ...amazon } = await awsSecretsFake();
+    const filling = new SecretsManager({
+      provider: awsSecretsManager({ region, credentials, endpoint }),
+      audit: false,
+    });
+    for (let at = 0; at < 100; at += 1) await filling.put(`app/${at}`, `value of app/${at}`);
+    await filling.stop();
     const readAll = async (provider: SecretProvider, pathOf: (index: number) => string): Promise<void> => {
       const secrets = new SecretsManager({ provider, audit: random() < 0.5 ? false : {} });
       const paths = Array.from({ length: concurrent }, (_, index) => pathOf(index));
@@ -38,16 +45,22 @@ const upstream: Campaign = defineCampaign({
       await readAll(vault, () => 'app/0');
       const sent = fake.requests.slice(before).filter(({ url }) => url.startsWith('/v1/secret/'));
       if (sent.length !== 1) fail(`trial ${tried}: ${sent.length} requests for one path`);
-      const store = batching(memory({ values }), 20);
-      await readAll(store, (index) => `app/${index < 100 ? index : Math.floor(random() * 100)}`);
-      const calls = store.batches.map((paths) => paths.length).join();
-      if (calls !== '20,20,20,20,20' || store.singles.length > 0)
-        fail(`trial ${tried}: ${calls} and ${store.singles.length}`);
+      const from = amazon.requests.length;
+      const provider = awsSecretsManager({ region, credentials, endpoint });
+      await readAll(provider, (index) => `app/${index < 100 ? index : Math.floor(random() * 100)}`);
+      const calls = amazon.requests.slice(from).map(callOfRequest).join();
+      if (calls !== Array.from({ length: 5 }, () => 'BatchGetSecretValue 20').join()) fail(`trial ${tried}: ${calls}`);
       progress(tried + 1);
     }
     await fake.close();
+    await amazon.close();
   },
 });
+
+function callOfRequest({ headers, text }: RecordedRequest): string {
+  const { SecretIdList = [] } = JSON.parse(text()) as { readonly SecretIdList?: readonly string[] };
+  return `${headers['x-amz-target']?.replace('secretsmanager.', '')} ${SecretIdList.length}`;
+}
 
 interface Upstream extends SecretProvider {
   /** What it answers with now; `undefined`: the value. */

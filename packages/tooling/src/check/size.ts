@@ -20,7 +20,9 @@ const compositeKibibytes: Readonly<Record<string, number>> = {
 /** Most brotli bytes of one entry: minified, with what it imports of its own package, without other packages. */
 function budgetOf(id: string, entry: string): number {
   if (id === 'core') return (compositeKibibytes[entry] ?? 8) * kibibyte;
-  return (entry === 'index' ? 40 : 20) * kibibyte;
+  // The root of secrets holds five back ends and the four ways to join several.
+  if (entry === 'index') return (id === 'secrets' ? 44 : 40) * kibibyte;
+  return 20 * kibibyte;
 }
 
 /**
@@ -28,7 +30,7 @@ function budgetOf(id: string, entry: string): number {
  * that it uses, so a package with many back ends has more.
  */
 function codeBudgetOf(id: string): number {
-  return (id === 'secrets' ? 1_400 : 1_000) * kibibyte;
+  return (id === 'secrets' ? 1_800 : 1_000) * kibibyte;
 }
 
 /** Measures every entry of every package and holds it to its budget. */

@@ -30,7 +30,7 @@ partSuite({ describe, it }, 'moto', 'the host on moto', (moto) => {
             specVersion: 1,
             kind: 'rotator',
             id: 'counting',
-            capabilities: { overlap: true },
+            capabilities: { overlap: true, strategies: ['single-user'] },
             generate: async () => {
               made += 1;
               return `generated ${made}`;

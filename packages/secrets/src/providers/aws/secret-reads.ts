@@ -39,7 +39,9 @@ export function secretReads(send: SecretsSender, clock: Pick<Clock, 'monotonic'>
     const VersionStage = label ?? (version === undefined ? 'AWSCURRENT' : undefined);
     try {
       const input = { SecretId, VersionId: version, VersionStage };
-      return valueIn(await send('get', 'GetSecretValueCommand', input, call), 'get');
+      const answer = await send('get', 'GetSecretValueCommand', input, call);
+      if (answer['Name'] !== SecretId) throw awsInvalid('aws', 'get', 'Name');
+      return valueIn(answer, 'get');
     } catch (error) {
       if (isNotFound(error)) return undefined;
       if (isPendingDeletion(error)) throw deleted(path);
@@ -148,8 +150,10 @@ export async function describeSecret(
 ): Promise<AwsSecret | undefined> {
   call.signal.throwIfAborted();
   try {
-    const answer = await send(operation, 'DescribeSecretCommand', { SecretId: secretNameOf(path) }, call);
-    return secretIn(answer, operation);
+    const SecretId = secretNameOf(path);
+    const secret = secretIn(await send(operation, 'DescribeSecretCommand', { SecretId }, call), operation);
+    if (secret.name !== SecretId) throw awsInvalid('aws', operation, 'Name');
+    return secret;
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;

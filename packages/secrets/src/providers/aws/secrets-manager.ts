@@ -53,6 +53,7 @@ const capabilities: SecretCapabilities = {
   emptyValue: false,
   maxValueBytes,
   softDelete: 'secret',
+  recoveryDays: { least: 7, most: 30 },
   serverExpiry: 'none',
   tags: 'native',
   annotations: true,
