@@ -50,6 +50,7 @@ secretProviderContract({ describe, it }, 'vault, fake, KV version 1', async () =
   return {
     provider,
     faults: fake,
+    answersNameSecret: false, // an engine answers with the data alone
     secrets: [fake.rootToken],
     leasePath: 'database/creds/readonly',
     close: async () => {
