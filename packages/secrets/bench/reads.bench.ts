@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
 import { BaseProvider } from '@aws-lambda-powertools/parameters/base';
 import { memory, type SecretProvider, SecretsManager } from '@mnops/secrets';
@@ -148,17 +146,6 @@ const suite: BenchSuite = defineBench({
     });
     for (const each of [ours, audited]) await each.stop();
     await auditFigures(limit);
-    await compare({
-      bar: 'B10',
-      name: 'import of the root',
-      unit: 'ms CPU',
-      kind: 'cost',
-      goal: 8,
-      ours: () => importMs('@mnops/secrets'),
-      peer,
-      theirs: () => importMs('@aws-lambda-powertools/parameters/secrets'),
-      runs: 5,
-    });
   },
 });
 
@@ -221,15 +208,6 @@ async function auditFigures(limit: Parameters<BenchSuite['run']>[0]['limit']): P
   });
   await log.close();
   await rm(folder, { recursive: true, force: true });
-}
-
-/** Processor time of a fresh process that imports a package, without that of one that imports nothing. */
-function importMs(name: string): number {
-  const resolved = createRequire(import.meta.url).resolve(name);
-  const script = (line: string): string => `${line};const u=process.cpuUsage();console.log((u.user+u.system)/1000)`;
-  const run = (line: string): number =>
-    Number(execFileSync(process.execPath, ['-e', script(line)], { encoding: 'utf8' }));
-  return run(`require(${JSON.stringify(resolved)})`) - run('');
 }
 
 export default suite;
