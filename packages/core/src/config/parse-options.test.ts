@@ -83,6 +83,35 @@ describe('parseOptions', () => {
     });
   });
 
+  it('says in the words of the schema what is missing', () => {
+    const needy = v.strictObject({
+      connect: v.custom<() => void>((value) => typeof value === 'function', 'a function'),
+    });
+    expect(() => parseOptions('thing', needy, {})).toThrow(
+      'Invalid options of thing: connect: expected a function, received nothing. Set `connect` to a function.',
+    );
+  });
+
+  it('names the alternatives where one of several objects is meant', () => {
+    const login = v.strictObject({
+      auth: v.union([
+        v.strictObject({ token: v.string() }),
+        v.strictObject({ appRole: v.strictObject({ roleId: v.string(), secretId: v.string() }) }),
+      ]),
+    });
+    const expected = 'an object with exactly one of token, appRole';
+    const both = { auth: { token: 't', appRole: { roleId: 'r', secretId: 's' } } };
+    for (const input of [{ auth: {} }, both]) {
+      expect(() => parseOptions('thing', login, input)).toThrow(
+        `Invalid options of thing: auth: expected ${expected}, received object. Change \`auth\` to ${expected}.`,
+      );
+    }
+    expect(() => parseOptions('thing', login, { auth: { approle: 1 } })).toThrow(/Did you mean `appRole`\?/);
+    expect(() => parseOptions('thing', login, { auth: { appRole: { roleId: 'r' } } })).toThrow(
+      /auth\.appRole\.secretId/,
+    );
+  });
+
   it('refuses what is no object, and an own __proto__', () => {
     expect(issuesOf(undefined)).toMatchObject([{ field: '', expected: 'Object', received: 'nothing' }]);
     expect(issuesOf(JSON.parse('{ "url": "https://a.test", "__proto__": { "x": 1 } }'))).toMatchObject([

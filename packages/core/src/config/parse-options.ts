@@ -2,7 +2,7 @@ import { type GenericSchema, type InferOutput, safeParse } from 'valibot';
 import { coreError } from '../errors/core-error.js';
 import type { MnopsError } from '../errors/mnops-error.js';
 import { nearestName } from './nearest.js';
-import { expectedAt, shapesOf, unknownKeys } from './schema-walk.js';
+import { alternativesAt, expectedAt, messageAt, shapesOf, unknownKeys } from './schema-walk.js';
 
 /** One thing that is wrong with a configuration. Nothing in it quotes a value. */
 export interface ConfigIssue {
@@ -89,13 +89,20 @@ function describe(schema: GenericSchema, issue: Issue, above: readonly string[])
   const path = [...above, ...pathOf(issue)];
   // A union that fails deeper than at its own place failed in the shape that was meant.
   const deeper = issue.issues?.filter((part) => part.path !== undefined) ?? [];
-  if (deeper.length > 0) return deeper.flatMap((part) => describe(schema, part, path));
+  const alternatives = deeper.every(isAboutKeys) ? alternativesAt(schema, path) : [];
+  if (alternatives.length < 2 && deeper.length > 0) return deeper.flatMap((part) => describe(schema, part, path));
   const received = kindOf(issue.input);
-  const expected = expectation(schema, issue, path);
+  const expected =
+    deeper.length > 0 ? `an object with exactly one of ${alternatives.join(', ')}` : expectation(schema, issue, path);
   const field = path.join('.');
   const place = field === '' ? 'the options' : `\`${field}\``;
   const verb = received === 'nothing' ? 'Set' : 'Change';
   return [{ field, expected, received, remedy: `${verb} ${place} to ${expected}.` }];
+}
+
+/** A key that is missing, or one that a shape does not have; nothing is wrong with what stands there. */
+function isAboutKeys({ path, input, expected }: Issue): boolean {
+  return path?.length === 1 && (input === undefined || expected === 'never');
 }
 
 function pathOf(issue: Issue): readonly string[] {
@@ -104,7 +111,7 @@ function pathOf(issue: Issue): readonly string[] {
 
 function expectation(schema: GenericSchema, issue: Issue, path: readonly string[]): string {
   if (issue.kind === 'schema') {
-    const words = expectedAt(schema, path);
+    const words = expectedAt(schema, path) ?? (issue.input === undefined ? messageAt(schema, path) : undefined);
     if (issue.type === 'variant' || words === undefined)
       return known(issue.expected) ?? own(issue) ?? 'another kind of value';
     return words;

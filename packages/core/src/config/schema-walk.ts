@@ -4,6 +4,7 @@ import type { GenericSchema } from 'valibot';
 interface SchemaParts {
   readonly type: string;
   readonly expects: string | null;
+  readonly message?: unknown;
   readonly wrapped?: SchemaParts;
   readonly entries?: Readonly<Record<string, SchemaParts>>;
   readonly item?: SchemaParts;
@@ -62,8 +63,31 @@ export function unknownKeys(shapes: Shapes, input: unknown, path: readonly strin
 
 /** What a path of keys must hold, in words; `undefined` when the schema does not say. */
 export function expectedAt(schema: GenericSchema, path: readonly string[]): string | undefined {
+  const words = shapesAlong(schema, path)
+    .map((shape) => shape.expects)
+    .filter((text) => text !== null && text !== 'unknown');
+  return words.length === 0 ? undefined : [...new Set(words)].join(' or ');
+}
+
+/** What the author of the schema wrote about a path of keys; `undefined` when that is nothing. */
+export function messageAt(schema: GenericSchema, path: readonly string[]): string | undefined {
+  return shapesAlong(schema, path)
+    .map((shape) => shape.message)
+    .find((message) => typeof message === 'string');
+}
+
+/** The first key that each of several objects needs, at a path of keys. */
+export function alternativesAt(schema: GenericSchema, path: readonly string[]): readonly string[] {
+  const firsts = shapesAlong(schema, path).flatMap(({ entries = {} }) =>
+    Object.keys(entries)
+      .filter((key) => entries[key]?.type !== 'optional')
+      .slice(0, 1),
+  );
+  return [...new Set(firsts)];
+}
+
+function shapesAlong(schema: GenericSchema, path: readonly string[]): Shapes {
   let shapes = shapesOf(schema);
   for (const key of path) shapes = shapesAt(shapes, key);
-  const words = shapes.map((shape) => shape.expects).filter((text) => text !== null && text !== 'unknown');
-  return words.length === 0 ? undefined : [...new Set(words)].join(' or ');
+  return shapes;
 }
