@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { systemClock } from '@mnops/core';
-import { auditSchema } from '@mnops/core/audit';
+import { auditEntries } from '@mnops/core/audit';
 import {
   type ConfigIssue,
   clockSchema,
@@ -17,7 +17,7 @@ import {
 } from '@mnops/core/config';
 import { keyFile } from '@mnops/core/crypto';
 import { fileLease } from '@mnops/core/lease';
-import { nextRun, type Schedule } from '@mnops/core/schedule';
+import { nextRun, type Schedule, scheduleSchema } from '@mnops/core/schedule';
 import type { Clock, Lease, RotationStrategy, Rotator, SecretProvider } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { secretActions } from './access/policy.js';
@@ -87,10 +87,6 @@ const defaultFolder = join('.mnops', 'secrets');
 const hourMs = 3_600_000;
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const actions = v.array(v.picklist([...secretActions, '*']));
-const schedule = v.custom<Schedule>(
-  (value) => typeof value === 'string' || (typeof value === 'object' && value !== null),
-  "'hourly', 'daily', 'weekly', 'monthly', 'quarterly', { everyMs } or { cron, timeZone }",
-);
 
 const pathKey = v.custom<Uint8Array>(
   (value) => value instanceof Uint8Array && value.length === pathKeyBytes,
@@ -110,7 +106,7 @@ const cacheSchema = v.strictObject({
 const rotationSchema = v.strictObject({
   rotator: providerSchema<Rotator>('rotator', ['generate', 'apply', 'verify', 'revoke']),
   strategy: v.optional(v.picklist(['single-user', 'dual-user'])),
-  schedule: v.optional(schedule),
+  schedule: v.optional(scheduleSchema),
   graceMs: v.optional(durationMsSchema),
   propagationMs: v.optional(durationMsSchema),
   stepTimeoutMs: v.optional(countSchema, 30_000),
@@ -142,11 +138,11 @@ const configSchema = v.strictObject({
       defaultActor: v.optional(textSchema),
     }),
   ),
-  // Core checks the options of its own log; here only what this package reads.
   audit: v.optional(
     v.union([
       v.literal(false),
-      v.looseObject({
+      v.strictObject({
+        ...auditEntries,
         reads: v.optional(v.picklist(['all', 'uncached', 'none'])),
         hashPaths: v.optional(v.union([v.boolean(), v.strictObject({ key: pathKey })])),
       }),
@@ -191,7 +187,6 @@ export function settingsOf(config: SecretConfig, onKeyCreated: (file: string) =>
   const { budgetPerSecond, ...retry } = parsed.retry;
   const given: SecretAuditConfig = config.audit === false ? { reads: 'none' } : (config.audit ?? {});
   const { reads = 'all', hashPaths = false, ...audit } = given;
-  parseOptions('SecretsManager.audit', auditSchema, audit);
   const auditFolder = audit.folder ?? (folder === undefined ? undefined : join(folder, 'audit'));
   return {
     provider,

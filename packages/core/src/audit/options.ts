@@ -20,19 +20,22 @@ export interface AuditOptions {
   readonly maxMemoryRecords?: number | undefined;
 }
 
+/** The entries of `AuditOptions`, for a host that has more of its own beside them. */
+export const auditEntries: { readonly [K in keyof AuditOptions]-?: v.GenericSchema<AuditOptions[K]> } = {
+  folder: v.optional(textSchema),
+  sink: v.optional(
+    v.custom<AuditSink>((value) => typeof (value as AuditSink | null)?.append === 'function', 'a sink with append'),
+  ),
+  flushMs: v.optional(durationMsSchema),
+  signingKey: v.optional(v.custom<KeyObject | string>(isKey, 'a private Ed25519 key')),
+  anchor: v.optional(functionSchema) as v.GenericSchema<AuditOptions['anchor']>,
+  maxMemoryRecords: v.optional(countSchema),
+};
+
 /** The `audit` option of a host, for its own schema: settings, or `false` for none. */
 export const auditSchema: v.GenericSchema<AuditOptions | false> = v.union([
   v.literal(false),
-  v.strictObject({
-    folder: v.optional(textSchema),
-    sink: v.optional(
-      v.custom<AuditSink>((value) => typeof (value as AuditSink | null)?.append === 'function', 'a sink with append'),
-    ),
-    flushMs: v.optional(durationMsSchema),
-    signingKey: v.optional(v.custom<KeyObject | string>(isKey, 'a private Ed25519 key')),
-    anchor: v.optional(functionSchema),
-    maxMemoryRecords: v.optional(countSchema),
-  }),
+  v.strictObject(auditEntries),
 ]) as v.GenericSchema<AuditOptions | false>;
 
 function isKey(value: unknown): boolean {
