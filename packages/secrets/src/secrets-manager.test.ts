@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encryptedFile } from './providers/encrypted-file/index.js';
 import { memory } from './providers/memory/index.js';
+import { randomValue } from './rotators/random-value.js';
 import type { SecretConfig } from './secret-config.js';
 import { SecretsManager } from './secrets-manager.js';
 
@@ -267,6 +268,40 @@ describe('writing', () => {
     for (const path of ['', '/a', 'a/', 'a//b', '../a', 'a/./b', 'a\nb', 'a*', 'x'.repeat(513), 'e\u0301', 'a/+/b']) {
       await expect(secrets.put(path, 'x')).rejects.toMatchObject({ code: 'MNOPS_SECRETS_PATH_INVALID' });
     }
+  });
+
+  it('refuses options of a write that are misspelt or of another kind, by name', async () => {
+    const secrets = manager();
+    for (const [options, text] of [
+      [{ expiresAt: '2100-01-01' }, 'expiresAt: expected a valid Date, received string'],
+      [{ expiresAtt: new Date() }, 'Did you mean `expiresAt`?'],
+      [{ ifVersoin: '1' }, 'Did you mean `ifVersion`?'],
+    ] as const) {
+      await expect(secrets.put('a', 'x', options as never)).rejects.toThrow(text);
+    }
+    await expect(secrets.create('a', 'x', { ifVersion: '1', tag: {} } as never)).rejects.toThrow(
+      'Did you mean `tags`?',
+    );
+    expect(await secrets.get('a')).toBeUndefined();
+    await secrets.put('a', 'x');
+    await expect(secrets.setExpiry('a', '2100-01-01' as never)).rejects.toThrow('a valid Date or null');
+  });
+
+  it('names what is wrong with an audit option, a schedule, or the values of a store in memory', () => {
+    expect(() => manager({ audit: { hashPath: true } as never })).toThrow('Did you mean `hashPaths`?');
+    const rotator = randomValue();
+    expect(() => manager({ rotations: { a: { rotator, schedule: 'dayly' as never } } })).toThrow(
+      /rotations\.a\.schedule: expected .*"daily"/,
+    );
+    expect(() => memory({ value: {} } as never)).toThrow('Did you mean `values`?');
+    expect(() => memory({ values: { '/a': 'x' } })).toThrow(/not in normal form/);
+  });
+
+  it('names the field of a configuration whose reference cannot be resolved', async () => {
+    const secrets = manager();
+    const error: unknown = await secrets.resolveAll({ db: ['secret://absent'] }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'MNOPS_CORE_NOT_FOUND', details: { path: 'absent', field: 'db.0' } });
+    expect((error as Error).message).toMatch(/^db\.0: /);
   });
 
   it('lists every wrong option at once and quotes no value', () => {

@@ -1,7 +1,24 @@
+import { isDate } from 'node:util/types';
 import { coreError, UnsupportedError } from '@mnops/core';
-import { configError } from '@mnops/core/config';
+import { configError, parseOptions } from '@mnops/core/config';
 import type { SecretProvider } from '@mnops/core/spi';
+import * as v from 'valibot';
 import type { SecretInput, WriteOptions } from '../secret-operations.js';
+
+/** Whether something is a date, and one that exists. */
+export function isValidDate(value: unknown): value is Date {
+  return isDate(value) && Number.isFinite(value.getTime());
+}
+
+const writeSchema = v.strictObject({
+  expiresAt: v.optional(v.custom<Date>(isValidDate, 'a valid Date')),
+  contentType: v.optional(v.string()),
+  tags: v.optional(v.record(v.string(), v.string())),
+  stage: v.optional(v.string()),
+  ifVersion: v.optional(v.nullable(v.string())),
+  signal: v.optional(v.unknown()),
+  timeoutMs: v.optional(v.unknown()),
+});
 
 /** A value as bytes, with the content type that its kind suggests. */
 export interface EncodedInput {
@@ -52,8 +69,8 @@ export function assertWritable(
     throw coreError('MNOPS_CORE_TOO_LARGE', message, { details: { path, bytes: bytes.length, maxValueBytes } });
   }
   if (bytes.length === 0 && !emptyValue) throw refused('a value of at least one byte');
-  const { expiresAt } = options;
-  if (expiresAt !== undefined && !Number.isFinite(expiresAt.getTime())) throw refusedField('expiresAt', 'a valid date');
+  // A misspelt condition or expiry would be a write without one.
+  parseOptions('write', writeSchema, options);
 }
 
 /** What must hold of the days in which a delete can be undone. */

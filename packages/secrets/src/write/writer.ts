@@ -4,7 +4,7 @@ import type { Call, CallOptions, SecretRecord, SecretValue } from '@mnops/core/s
 import type { SecretInput, SecretMetadata, SecretVersion, WriteOptions } from '../secret-operations.js';
 import { toSecretValue } from '../secret-value.js';
 import type { OperationFacts, SecretsCore } from '../secrets-core.js';
-import { assertRecoveryDays, assertWritable, encodeInput, refusedField } from './input.js';
+import { assertRecoveryDays, assertWritable, encodeInput, isValidDate, refusedField } from './input.js';
 import { toMetadata, toVersion } from './metadata.js';
 
 const updateTries = 5;
@@ -66,7 +66,7 @@ export class SecretWriter {
   }
 
   async setExpiry(path: string, at: Date | null, options: CallOptions): Promise<SecretMetadata> {
-    if (at !== null && !Number.isFinite(at.getTime())) throw refusedField('at', 'a valid date or null');
+    if (at !== null && !isValidDate(at)) throw refusedField('at', 'a valid Date or null');
     const { annotate } = this.#core.provider;
     if (annotate === undefined) throw this.#unsupported('annotations');
     return await this.#core.operate(this.#actor, 'update', path, async (facts) => {

@@ -1,5 +1,8 @@
 import { coreError, systemClock } from '@mnops/core';
+import { parseOptions } from '@mnops/core/config';
 import type { Clock, SecretCapabilities, SecretProvider, StoredSecret } from '@mnops/core/spi';
+import * as v from 'valibot';
+import { assertPath } from '../../path.js';
 import { changeFeed } from '../../store/change-feed.js';
 import type { Mutation } from '../../store/mutation.js';
 import { maxVersions, VersionStore } from '../../store/version-store.js';
@@ -37,9 +40,20 @@ const capabilities: SecretCapabilities = {
   propagationMs: 0,
 };
 
+const optionsSchema = v.strictObject({
+  values: v.optional(v.record(v.string(), v.string())),
+  clock: v.optional(
+    v.custom<Pick<Clock, 'now'>>(
+      (value) => typeof (value as Partial<Clock> | null)?.now === 'function',
+      'a clock with now',
+    ),
+  ),
+});
+
 /** Keeps secrets in this process only, with every ability of the embedded vault. For tests and short-lived programs. */
 export function memory(options: MemoryOptions = {}): SecretProvider {
-  const { values = {}, clock = systemClock() } = options;
+  const { values = {}, clock = systemClock() } = parseOptions('memory', optionsSchema, options);
+  for (const path of Object.keys(values)) assertPath(path);
   const store = new VersionStore<Uint8Array>();
   const feed = changeFeed();
   let closed = false;
