@@ -1,4 +1,4 @@
-import { coreError } from '@mnops/core';
+import { coreError, MnopsError } from '@mnops/core';
 import type { CallOptions, ResolvedSecret, SecretResolver, SecretValue } from '@mnops/core/spi';
 import { isReference, parseReference } from './reference.js';
 import type { SecretOperations } from './secret-operations.js';
@@ -60,17 +60,23 @@ function fieldOf(value: SecretValue, key: string): ResolvedSecret {
  * A copy of plain data with its references replaced. What a value holds is not looked at for further references: nobody
  * who can write a secret can make the reader read another.
  *
- * @throws {MnopsError} What `read` throws; `MNOPS_CORE_TOO_LARGE` for data nested deeper than 64.
+ * @throws {MnopsError} What `read` throws, with the field in `details.field`; `MNOPS_CORE_TOO_LARGE` for data nested deeper than 64.
  */
 export async function resolveTexts<T>(config: T, read: (reference: string) => Promise<string>): Promise<T> {
   const copies = new Map<object, unknown>();
 
-  async function copy(value: unknown, depth: number): Promise<unknown> {
-    if (typeof value === 'string') return await resolveText(value, read);
+  async function copy(value: unknown, at: readonly string[]): Promise<unknown> {
+    if (typeof value === 'string') {
+      try {
+        return await resolveText(value, read);
+      } catch (error) {
+        throw at.length === 0 ? error : placed(error, at.join('.'));
+      }
+    }
     if (typeof value !== 'object' || value === null) return value;
     const plain = Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value));
     if (!plain) return value;
-    if (depth > maxDepth) {
+    if (at.length > maxDepth) {
       throw coreError('MNOPS_CORE_TOO_LARGE', `The configuration is nested deeper than ${maxDepth}.`);
     }
     const known = copies.get(value);
@@ -78,20 +84,35 @@ export async function resolveTexts<T>(config: T, read: (reference: string) => Pr
     if (Array.isArray(value)) {
       const list: unknown[] = [];
       copies.set(value, list);
-      for (const item of value) list.push(await copy(item, depth + 1));
+      for (const [index, item] of value.entries()) list.push(await copy(item, [...at, String(index)]));
       return list;
     }
     const record: Record<string, unknown> = {};
     copies.set(value, record);
     for (const [key, item] of Object.entries(value)) {
-      const copied = await copy(item, depth + 1);
+      const copied = await copy(item, [...at, key]);
       // An assignment would set the prototype for a key `__proto__`.
       Object.defineProperty(record, key, { value: copied, enumerable: true, configurable: true, writable: true });
     }
     return record;
   }
 
-  return (await copy(config, 0)) as T;
+  return (await copy(config, [])) as T;
+}
+
+/** A failure that names the field of the configuration that holds the reference. */
+function placed(error: unknown, field: string): unknown {
+  if (!MnopsError.is(error)) return error;
+  const { code, message, retryable, retryAfterMs, provider, operation, remedy, details, cause } = error;
+  return new MnopsError(code, `${field}: ${message}`, {
+    retryable,
+    retryAfterMs,
+    provider,
+    operation,
+    remedy,
+    details: { ...details, field },
+    cause,
+  });
 }
 
 async function resolveText(text: string, read: (reference: string) => Promise<string>): Promise<string> {
