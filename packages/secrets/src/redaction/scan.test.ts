@@ -81,6 +81,13 @@ describe('scan', () => {
     await secrets.stop();
   });
 
+  it('passes over the tokens of its own locks', async () => {
+    const token = `"token":"${'9f3c71d0a2b4'.repeat(2)}"}`;
+    await writeFile(join(folder, 'w-1.lock'), `{"pid":7,"startTime":"1","bootId":"b",${token}`);
+    await writeFile(join(folder, 'yarn.lock'), `{${token}`);
+    expect((await found()).map(({ file }) => file)).toEqual(['yarn.lock']);
+  });
+
   it('keeps to the folder, to the limits and to what is asked', async () => {
     const text = forms['aws-access-key'] ?? '';
     for (const name of ['node_modules', '.git', 'kept']) {
