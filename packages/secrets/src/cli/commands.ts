@@ -154,7 +154,11 @@ async function importFile({ operations, options, words, terminal }: CommandConte
 
 async function exportText({ operations, options, words, terminal }: CommandContext): Promise<number> {
   if (!options.reveal) throw new UsageError('An export holds every value in the clear: add --reveal');
-  terminal.write(await operations.exportTo(words[0] ?? '', { format: formatOf(options.format ?? 'dotenv', '') }));
+  terminal.write(
+    await operations.exportTo(words[0] ?? '', {
+      format: formatOf(options.format ?? (options.json ? 'json' : 'dotenv'), ''),
+    }),
+  );
   return exitCodes.done;
 }
 
@@ -198,6 +202,9 @@ async function rewrap({ vault, options, terminal }: CommandContext): Promise<num
   try {
     const { values, keyId } = await vault.rewrap({ to }, call);
     print(terminal, options.json, { values, keyId }, `${values} values are wrapped with ${keyId} now`);
+    const { toKeyFile, toPassphraseFile } = options;
+    const next = toKeyFile === undefined ? `--passphrase-file ${toPassphraseFile}` : `--key-file ${toKeyFile}`;
+    terminal.tell(`From now on the vault opens with ${next}.`);
   } finally {
     call.end();
   }

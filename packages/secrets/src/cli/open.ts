@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { coreError } from '@mnops/core';
+import { coreError, MnopsError } from '@mnops/core';
 import { keyFile, passphraseKey } from '@mnops/core/crypto';
 import type { KeyWrapper } from '@mnops/core/spi';
 import { type EncryptedFileProvider, encryptedFile } from '../providers/encrypted-file/index.js';
@@ -65,14 +65,28 @@ async function readLine(file: string): Promise<string> {
 }
 
 async function fromModule(file: string): Promise<SecretsManager> {
-  const loaded = (await import(pathToFileURL(resolve(file)).href)) as { readonly default?: unknown };
-  const given = await (typeof loaded.default === 'function' ? loaded.default() : loaded.default);
+  const given = await exportOf(file);
   if (isManager(given)) return given;
   if (typeof given === 'object' && given !== null) return new SecretsManager(given as SecretConfig);
   throw coreError('MNOPS_CORE_CONFIG_INVALID', `The module ${file} has no configuration as its default export.`, {
     remedy: 'Export a SecretsManager, its options, or a function that gives one of them, as `export default`.',
     details: { field: '--config' },
   });
+}
+
+async function exportOf(file: string): Promise<unknown> {
+  try {
+    const loaded = (await import(pathToFileURL(resolve(file)).href)) as { readonly default?: unknown };
+    return await (typeof loaded.default === 'function' ? loaded.default() : loaded.default);
+  } catch (error) {
+    if (MnopsError.is(error)) throw error;
+    // Its message may quote a value.
+    const { code, name } = error as NodeJS.ErrnoException;
+    throw coreError('MNOPS_CORE_CONFIG_INVALID', `The module ${file} could not be loaded (${code ?? name}).`, {
+      remedy: 'Check its path and what it imports, such as with `node --check`.',
+      details: { field: '--config' },
+    });
+  }
 }
 
 /** Also one of another copy of this package. */

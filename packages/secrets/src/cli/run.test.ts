@@ -185,6 +185,19 @@ describe('mnops-secrets', () => {
       expect(told, words.join(' ')).not.toBe('');
       expect(out + told, words.join(' ')).not.toContain(secret);
     }
+    for (const [text, words] of [
+      ['never taken from the command line', ['put', 'a', secret]],
+      ['audit verify | audit list', ['audit', 'vrify']],
+      ['There is no file absent.env.', ['import', 'absent.env']],
+    ] as const) {
+      await cli(...words);
+      expect(told).toContain(text);
+      expect(told).not.toContain(secret);
+    }
+    expect(await run(['list', '--config', 'absent.mjs'], terminal())).toBe(2);
+    expect(told).toContain('The module absent.mjs could not be loaded (ERR_MODULE_NOT_FOUND).');
+    expect(await cli('export', '--reveal', '--json')).toBe(0);
+    expect(JSON.parse(out)).toEqual({ a: secret });
     expect(await cli('get', 'a', '--help')).toBe(0);
     expect(out).toBe(usage);
   });

@@ -16,11 +16,15 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       return exitCodes.done;
     }
     const command = commands.get(name === 'audit' ? `audit ${words.shift() ?? ''}` : name);
+    if (command === undefined && name === 'audit')
+      throw new UsageError('Usage: mnops-secrets audit verify | audit list');
     if (command === undefined) {
       throw new UsageError(name === '' ? 'A command is missing' : `There is no command ${name}`);
     }
     if (words.length < command.least || words.length > command.most) {
-      throw new UsageError(`Usage: mnops-secrets ${command.usage}`);
+      const hint =
+        name === 'put' && words.length > command.most ? 'A value is never taken from the command line. ' : '';
+      throw new UsageError(`${hint}Usage: mnops-secrets ${command.usage}`);
     }
     const opened = await openManager(options, terminal);
     try {
@@ -46,6 +50,10 @@ function explain(error: unknown, terminal: Terminal): void {
     return;
   }
   const reason = error as NodeJS.ErrnoException;
+  if (reason.code === 'ENOENT' && reason.path !== undefined) {
+    terminal.tell(`There is no file ${reason.path}.`);
+    return;
+  }
   // Other errors may quote what they were given.
   terminal.tell(
     `Failed: ${reason.code ?? reason.name ?? 'unknown reason'}${reason.path === undefined ? '' : ` ${reason.path}`}`,
