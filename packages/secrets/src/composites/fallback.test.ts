@@ -46,6 +46,12 @@ describe('fallback', () => {
     );
   });
 
+  it('names the list that is missing where the members are given one by one', () => {
+    expect(() => fallback(memory() as never, memory() as never)).toThrow(
+      /^Invalid options of fallback: members: expected/,
+    );
+  });
+
   it('moves on after an outage only where asked, and never after a refusal', async () => {
     const copy = memory({ values: { a: 'copy' } });
     const plain = await text(fallback([failing('MNOPS_CORE_UNAVAILABLE'), copy]), 'a').catch((error: unknown) => error);

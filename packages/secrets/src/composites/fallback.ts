@@ -34,8 +34,8 @@ const outages: readonly (string | undefined)[] = [
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`
  */
 export function fallback(members: readonly SecretProvider[], options: FallbackOptions = {}): SecretProvider {
-  const { on } = parseOptions('fallback', optionsSchema, options);
   const all = membersOf('fallback', members);
+  const { on } = parseOptions('fallback', optionsSchema, options);
   const search = new Search(all, on.includes('absent'), on.includes('unavailable'));
   const [first] = all;
   const capabilities = capabilitiesOf(members);

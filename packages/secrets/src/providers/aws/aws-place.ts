@@ -19,7 +19,10 @@ export const awsCredentialsSchema: v.GenericSchema<AwsCredentials> = v.strictObj
 });
 
 /** Checks a region in options. */
-export const regionSchema: v.GenericSchema<string> = v.pipe(v.string(), v.regex(/^[a-z]{2}(?:-[a-z0-9]+)+-\d+$/));
+export const regionSchema: v.GenericSchema<string> = v.pipe(
+  v.string(),
+  v.regex(/^[a-z]{2}(?:-[a-z0-9]+)+-\d+$/, 'a region such as eu-central-1'),
+);
 
 /** The keys as text at this moment. */
 export async function keysOf(credentials: AwsCredentials, call: Call): Promise<AwsKeys> {

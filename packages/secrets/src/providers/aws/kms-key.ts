@@ -31,6 +31,7 @@ const optionsSchema = v.strictObject({
     v.maxBytes(255),
     v.regex(
       /^(?:arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/)?(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
+      'the ARN or the id of a key, no alias',
     ),
   ),
   region: regionSchema,

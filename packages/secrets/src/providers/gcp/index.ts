@@ -51,8 +51,14 @@ export interface GcpSecretManagerOptions {
 }
 
 const optionsSchema = v.strictObject({
-  project: v.pipe(v.string(), v.regex(/^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[a-z0-9.]+:[a-z][a-z0-9-]*|\d{1,20})$/)),
-  location: v.optional(v.pipe(v.string(), v.regex(/^[a-z]+-[a-z]+\d+$/))),
+  project: v.pipe(
+    v.string(),
+    v.regex(
+      /^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[a-z0-9.]+:[a-z][a-z0-9-]*|\d{1,20})$/,
+      'the id or the number of a project',
+    ),
+  ),
+  location: v.optional(v.pipe(v.string(), v.regex(/^[a-z]+-[a-z]+\d+$/, 'a region such as europe-west1'))),
   accessToken: v.optional(credentialSchema),
   endpoint: v.optional(v.pipe(v.string(), v.url())),
   client: v.optional(v.custom<HttpClient>(isHttpClient, 'an HttpClient')),
