@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { SecretsManager } from '@mnops/secrets';
-import { azureKeyVault } from '@mnops/secrets/azure';
 import { azureFake } from '@mnops/secrets/testing';
 
 const fake = await azureFake();
 const { vaultUrl, credential, client } = fake;
+
 // #region azure
+import { SecretsManager } from '@mnops/secrets';
+import { azureKeyVault } from '@mnops/secrets/azure';
+
 const secrets = new SecretsManager({
   provider: azureKeyVault({ vaultUrl, credential, client }), // `client` leads to a fake here; leave it out
 });

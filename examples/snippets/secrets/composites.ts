@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { fallback, memory, merge, mirror, route, SecretsManager } from '@mnops/secrets';
+import { memory } from '@mnops/secrets';
 
 const cloud = memory({ values: { 'db/login': '{"user":"app","password":"p4ss"}' } });
 const local = memory({ values: { 'db/login': '{"user":"app","password":"old"}', 'feature/key': 'k1' } });
 const [paris, oslo, overrides] = [memory(), memory(), memory({ values: { 'db/login': '{"host":"db2"}' } })];
+
 // #region composites
+import { fallback, merge, mirror, route, SecretsManager } from '@mnops/secrets';
+
 const provider = route({
   'prod/': mirror([paris, oslo]), // written to both, read from the first
   'db/': merge([cloud, overrides]), // key-value maps, later ones over earlier ones; only read

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { SecretsManager } from '@mnops/secrets';
-import { gcpSecretManager } from '@mnops/secrets/gcp';
 import { gcpFake } from '@mnops/secrets/testing';
 
 const fake = await gcpFake();
 const { project, accessToken, url } = fake;
+
 // #region gcp
+import { SecretsManager } from '@mnops/secrets';
+import { gcpSecretManager } from '@mnops/secrets/gcp';
+
 const secrets = new SecretsManager({
   provider: gcpSecretManager({ project, accessToken, endpoint: url }), // in Google Cloud: { project } is enough
 });

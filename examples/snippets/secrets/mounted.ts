@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { environment, fallback, mountedFiles, SecretsManager } from '@mnops/secrets';
 
 const folder = mkdtempSync(join(tmpdir(), 'mnops-snippet-'));
 writeFileSync(join(folder, 'api-key'), 'k1\n');
 const env = { SHOP_DB__ADMIN_PASSWORD: 'p4ss' };
+
 // #region mounted
+import { environment, fallback, mountedFiles, SecretsManager } from '@mnops/secrets';
+
 const secrets = new SecretsManager({
   provider: fallback([
     mountedFiles({ folder, trailingNewline: 'trim' }), // such as /run/secrets, or where Kubernetes mounts a Secret

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { callOf } from '@mnops/core';
 import { memorySnapshot } from '@mnops/core/testing';
 import { encryptedFile, rawKey, SecretsManager } from '@mnops/secrets';
 
@@ -12,8 +11,11 @@ const secrets = new SecretsManager({
 });
 await secrets.put('api/key', 'k1');
 const { sink, reader } = memorySnapshot();
-const call = callOf({ timeoutMs: 5_000 });
+
 // #region recoverable
+import { callOf } from '@mnops/core';
+
+const call = callOf({ timeoutMs: 60_000 });
 await secrets.recoverable.snapshot(sink, call); // as encrypted as the vault itself
 await secrets.put('api/key', 'a mistake');
 await secrets.recoverable.restore(reader, { inPlace: true }, call); // everything, or an error
