@@ -14,7 +14,7 @@ import type { AuditCheckpoint } from './checkpoint.js';
 import { checkpointSigner } from './checkpoint.js';
 import { type EventTexts, eventTexts } from './entry.js';
 import { type AuditOptions, auditSchema } from './options.js';
-import { type AuditQuery, queryFolder, queryLines } from './query.js';
+import { type AuditQuery, assertQuery, queryFolder, queryLines } from './query.js';
 import { type AuditVerification, type AuditVerifyOptions, verifyAuditFolder, verifyAuditLines } from './verify.js';
 
 /** What an audit log is opened with. */
@@ -135,6 +135,7 @@ class HostedAuditLog implements AuditLog {
   }
 
   async *query(query: AuditQuery = {}): AsyncGenerator<AuditRecord, void> {
+    assertQuery(query);
     const { folder, sink } = this.#options;
     // While writing fails, what was written before can still be read.
     if (this.#closing === undefined) await this.flush().catch(() => undefined);

@@ -80,6 +80,14 @@ describe('openAuditLog', () => {
     expect(await log.verify()).toMatchObject({ intact: true, records: 3, findings: [] });
   });
 
+  it('refuses a filter that it does not have, instead of answering with everything', async () => {
+    const log = await opened();
+    await expect(records(log, { path: 'a' } as never)).rejects.toThrow(
+      /audit\.query: path: expected no such option.*Known names: actor, operation, target/,
+    );
+    await expect(records(log, { from: '2026-01-01' } as never)).rejects.toThrow(/from: expected/);
+  });
+
   it('goes on with a chain at rest, and gives each process at the same time one of its own', async () => {
     const clock = fakeClock();
     const first = await opened({ clock });

@@ -1,3 +1,5 @@
+import * as v from 'valibot';
+import { parseOptions } from '../config/parse-options.js';
 import type { AuditRecord } from '../spi/audit.js';
 import { parseLine, recordOf } from './entry.js';
 import { fileOf, linesOf, writersIn } from './lines.js';
@@ -15,6 +17,26 @@ export interface AuditQuery {
   readonly to?: Date | undefined;
   /** Most records. Default: all. */
   readonly limit?: number | undefined;
+}
+
+const querySchema = v.strictObject({
+  actor: v.optional(v.string()),
+  operation: v.optional(v.string()),
+  target: v.optional(v.string()),
+  outcome: v.optional(v.string()),
+  writer: v.optional(v.string()),
+  from: v.optional(v.date()),
+  to: v.optional(v.date()),
+  limit: v.optional(v.pipe(v.number(), v.minValue(0))),
+});
+
+/**
+ * A misspelt filter would answer with every record there is.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID`
+ */
+export function assertQuery(query: AuditQuery): void {
+  parseOptions('audit.query', querySchema, query);
 }
 
 /** Records of every chain in a folder that match, oldest first. Lines that are damaged are left out; `verify` names them. */
