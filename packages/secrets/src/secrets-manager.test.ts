@@ -101,6 +101,7 @@ describe('reading', () => {
     expect(provider.calls).toBe(2);
     await clock.advance(1_200);
     expect((await secrets.getOrThrow('a')).stale).toBe(false);
+    expect(provider.calls, 'the reader goes on before the provider is asked').toBe(2);
     await eventually(() => provider.calls === 3);
     await clock.advance(2_000);
     await secrets.get('a');

@@ -145,8 +145,11 @@ export class SecretReader {
     const { version, stage } = selectorOf(entry);
     // One attempt at a time: until this one answers, the others are served and begin nothing.
     entry.retryAt = this.#options.clock.monotonic() + this.#options.timeoutMs;
-    this.#load(entry.path, entry.key, { version, stage }).catch((error: unknown) => {
-      this.#backOff(entry, error);
+    // The reader who found it old goes on first: what a call to the provider takes to begin is not its to wait for.
+    setImmediate(() => {
+      this.#load(entry.path, entry.key, { version, stage }).catch((error: unknown) => {
+        this.#backOff(entry, error);
+      });
     });
   }
 
