@@ -359,6 +359,25 @@ describe('httpClient, streams', () => {
     await expect(text(slow.body)).rejects.toBe('enough');
   });
 
+  it('rejects when what is to be buffered broke, was given up or was read before', async () => {
+    const controller = new AbortController();
+    server.next('truncated');
+    server.handler(() => ({ body: 'x'.repeat(900) }));
+    const broken = await client.request({ url: server.url, stream: true });
+    server.next('slow');
+    const aborted = await client.request({ url: server.url, stream: true, signal: controller.signal });
+    controller.abort('enough');
+    const late = await client.request({ url: server.url, stream: true });
+    late.discard();
+    const read = await client.request({ url: server.url, stream: true });
+    await read.buffered();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect(broken.buffered()).rejects.toMatchObject({ code: 'MNOPS_CORE_UNAVAILABLE' });
+    await expect(aborted.buffered()).rejects.toBe('enough');
+    await expect(late.buffered()).rejects.toMatchObject({ code: 'MNOPS_CORE_UNAVAILABLE' });
+    await expect(read.buffered()).rejects.toMatchObject({ code: 'MNOPS_CORE_UNAVAILABLE' });
+  });
+
   it('sends a streamed body with its size, or chunked', async () => {
     await client.request({ method: 'PUT', url: server.url, body: chunks('ab', 'cd'), size: 4 });
     await client.request({ method: 'PUT', url: server.url, body: chunks('ef') });

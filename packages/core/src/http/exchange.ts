@@ -182,6 +182,11 @@ function whole(
       end(incoming, gate);
       reject(reasonOf(error, gate, origin));
     };
+    // It ended or broke before anybody asked for it, so that none of the events below will come.
+    if (incoming.destroyed || incoming.readableEnded) {
+      fail(failure.value ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
+      return;
+    }
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBytes) {
