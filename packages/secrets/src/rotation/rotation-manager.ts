@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf, coreError, UnsupportedError, withCall } from '@mnops/core';
+import { configError } from '@mnops/core/config';
 import { startSchedule } from '@mnops/core/schedule';
 import type { Call, CallOptions, HeldLease, Timer } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
@@ -24,6 +25,7 @@ const longestRetryMs = 900_000;
 /** How long a resume waits for a lease that a dead process may have left. */
 const resumeWaitMs = 30_000;
 const pollMs = 100;
+const longestGraceMs = 100 * 365 * 86_400_000;
 
 interface Running {
   readonly controller: AbortController;
@@ -68,6 +70,7 @@ export class RotationManager {
 
   async rotate(path: string, options: RotateOptions = {}): Promise<RotationResult> {
     const settings = this.#settingsOf(path);
+    assertGrace(options.graceMs);
     return await this.#exclusively(settings, options, async (run, journal) => {
       const before = journal.state;
       if (before !== undefined && before.step !== 'closed') {
@@ -336,6 +339,20 @@ export class RotationManager {
     }
     return settings;
   }
+}
+
+/** Anything else would be compared as a time that has passed, and the old value revoked at once. */
+function assertGrace(graceMs: unknown): void {
+  if (graceMs === undefined) return;
+  const isDuration = typeof graceMs === 'number' && graceMs >= 0 && graceMs <= longestGraceMs;
+  if (isDuration) return;
+  const expected = 'milliseconds from 0 to those of 100 years';
+  const remedy = 'Give a number of milliseconds, or leave it out for the configured grace.';
+  throw configError('rotate', [{ field: 'graceMs', expected, received: received(graceMs), remedy }]);
+}
+
+function received(value: unknown): string {
+  return typeof value === 'number' ? String(value) : value === null ? 'null' : typeof value;
 }
 
 function inProgress(path: string): Error {

@@ -256,6 +256,19 @@ describe('rotation', () => {
     expect(() => new SecretsManager({ provider: memory(), rotations: { a: everySecond } })).toThrow(/graceMs/);
   });
 
+  it('refuses a grace that is no duration, instead of revoking the old value at once', async () => {
+    const secrets = vaultManager();
+    await secrets.put('db/login', 'first');
+    for (const graceMs of [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e300, '1h', null] as number[]) {
+      await expect(secrets.rotation.rotate('db/login', { graceMs })).rejects.toMatchObject({
+        code: 'MNOPS_CORE_CONFIG_INVALID',
+        details: { issues: [{ field: 'graceMs' }] },
+      });
+    }
+    expect(await acceptedBy(target)).toEqual(['first']);
+    expect(await secrets.rotation.state('db/login')).toMatchObject({ state: 'idle' });
+  });
+
   it('rotates on the schedule that was given', async () => {
     const rotator = fileRotator(target);
     const secrets = new SecretsManager({
