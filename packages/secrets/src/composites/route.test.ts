@@ -129,6 +129,21 @@ describe('route', () => {
       );
     }
     expect(() => route({})).toThrow('at least one');
+    expect(() => route({ '/': memory() })).toThrow("Write it as `''`");
+    expect(() => route({ '/prod/': memory() })).toThrow('Write it as `prod/`');
+  });
+
+  it('refuses prefixes that no path begins with, whose secrets would go behind another route', () => {
+    const decomposed = 'gescha\u0308ft/';
+    expect(() => route({ [decomposed]: memory(), '': memory() })).toThrow(
+      `Write it as \`${decomposed.normalize('NFC')}\``,
+    );
+    for (const prefix of ['a//', 'a/../', 'a/*/', 'a/+/', ' a/', 'a\0/'])
+      expect(() => route({ [prefix]: memory(), '': memory() })).toThrow('normal form');
+    expect(() => route({ 'shop/': memory(), 'shop/prod/': memory(), '': memory() })).not.toThrow();
+  });
+
+  it('takes only providers', () => {
     expect(() => route({ '': {} as SecretProvider })).toThrow('secret-provider');
   });
 });

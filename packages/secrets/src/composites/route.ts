@@ -2,6 +2,7 @@ import { UnsupportedError } from '@mnops/core';
 import { configError, parseOptions } from '@mnops/core/config';
 import type { Call, SecretCapabilities, SecretProvider, StoredSecret } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { isPath } from '../path.js';
 import { largestBatch, weakest } from './capabilities.js';
 import { Member } from './members.js';
 import { byPath, closeAll, damageOf, memberSchema, unsupportedBy, watchAll } from './parts.js';
@@ -107,12 +108,13 @@ function tableOf(routes: Readonly<Record<string, SecretProvider>>): readonly Rou
   const schema = v.strictObject({ routes: v.record(v.string(), memberSchema) });
   parseOptions('route', schema, { routes });
   const prefixes = Object.keys(routes);
-  const wrong = prefixes.filter((prefix) => prefix !== '' && !/^[^/].*\/$/.test(prefix));
+  // No path begins with any other prefix: its secrets would be looked for, and written, behind another route.
+  const wrong = prefixes.filter((prefix) => prefix !== '' && !(prefix.endsWith('/') && isPath(prefix.slice(0, -1))));
   const issues = wrong.map((prefix) => ({
     field: `routes.${prefix}`,
-    expected: 'a prefix that is empty or ends with /, without a / at its beginning',
+    expected: 'a prefix that is empty, or a path in normal form and a / at its end',
     received: 'another prefix',
-    remedy: `Write it as \`${prefix.replace(/^\/+|\/+$/g, '')}/\`.`,
+    remedy: remedyFor(prefix),
   }));
   if (prefixes.length === 0) {
     issues.push({
@@ -150,6 +152,12 @@ function capabilitiesOf(providers: readonly SecretProvider[]): SecretCapabilitie
     durable: providers.some(({ capabilities }) => capabilities.durable),
     ...(all.versionIdsReused === true ? { versionIdsReused: true } : {}),
   };
+}
+
+function remedyFor(prefix: string): string {
+  const path = prefix.normalize('NFC').replace(/^\/+|\/+$/g, '');
+  if (path === '') return "Write it as `''`.";
+  return isPath(path) ? `Write it as \`${path}/\`.` : 'Write it as paths begin: `shop/`, or `shop/prod/`.';
 }
 
 type Find = (path: string) => Member;
