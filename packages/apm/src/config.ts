@@ -15,6 +15,7 @@ import {
 import type { Clock, Notifier, SecretResolver, ServiceIdentity, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { AnomalySignal } from './analysis/anomaly.js';
+import { type PropagatorName, propagatorNames } from './propagation/propagator-names.js';
 
 /** Bounds of what waits to be delivered, per exporter. */
 export interface QueueConfig {
@@ -111,6 +112,11 @@ export interface APMConfig {
   readonly spanLimits?: SpanLimits | undefined;
   /** False: tracing and delivery only. */
   readonly analysis?: AnalysisConfig | false | undefined;
+  /**
+   * Header formats: all are written; of those that name a parent, the first in this order is read. Default
+   * `['tracecontext', 'baggage']`; an empty list propagates nothing.
+   */
+  readonly propagators?: readonly PropagatorName[] | undefined;
   /** Set OpenTelemetry's globals, so that instrumented libraries and the logger see our spans. Default true. */
   readonly registerGlobals?: boolean | undefined;
   /** Deliver what is held when the process gets SIGTERM or SIGINT. Default false. */
@@ -187,6 +193,7 @@ const configSchema = v.strictObject({
       }),
     ]),
   ),
+  propagators: v.optional(v.array(v.picklist(propagatorNames))),
   registerGlobals: v.optional(v.boolean()),
   processHooks: v.optional(v.boolean()),
   clock: v.optional(clockSchema),
@@ -205,6 +212,7 @@ export interface ResolvedConfig {
   readonly analysis:
     | (Filled<Omit<AnalysisConfig, 'anomalies'>> & { readonly anomalies: ResolvedAnomalies })
     | undefined;
+  readonly propagators: readonly PropagatorName[];
   readonly registerGlobals: boolean;
   readonly processHooks: boolean;
   readonly clock: Clock;
@@ -244,6 +252,7 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
     store: filled({ maxTraces: 10_000, maxBytes: 33_554_432, maxSpansPerTrace: 10_000 }, input.store),
     spanLimits: filled({ attributes: 128, events: 128, links: 128, valueLength: 65_536 }, input.spanLimits),
     analysis: input.analysis === false ? undefined : resolveAnalysis(input.analysis ?? {}),
+    propagators: [...new Set(input.propagators ?? (['tracecontext', 'baggage'] as const))],
     registerGlobals: input.registerGlobals ?? true,
     processHooks: input.processHooks ?? false,
     clock: input.clock ?? systemClock(),

@@ -30,6 +30,7 @@ export type { DeliveryReport, DropReason, ExporterStats } from './delivery/deliv
 export type { APMEvents } from './events.js';
 export type { IngestReport } from './ingest.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
+export type { PropagatorName } from './propagation/propagator-names.js';
 export type { IncomingHeaders } from './propagation/trace-context.js';
 export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 export type { APMStats } from './stats.js';

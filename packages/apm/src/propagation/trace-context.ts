@@ -26,7 +26,7 @@ const memberValue = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3
  * `tracestate` is left out.
  */
 export function readTraceContext(headers: IncomingHeaders): RemoteSpanContext | undefined {
-  const parent = single(headers['traceparent']);
+  const parent = singleHeader(headers['traceparent']);
   if (parent === undefined) return undefined;
   const match = parentForm.exec(parent.trim());
   if (match === null) return undefined;
@@ -43,10 +43,13 @@ export function traceParent(context: { traceId: string; spanId: string; traceFla
   return `00-${context.traceId}-${context.spanId}-${flags}`;
 }
 
-function single(value: string | readonly string[] | undefined): string | undefined {
+/** The one value of a header; `undefined` when there is none, more than one, or one of more than 512 characters. */
+export function singleHeader(value: string | readonly string[] | undefined): string | undefined {
   if (typeof value === 'string') return value.length <= 512 ? value : undefined;
   // Two callers cannot both be the parent.
-  return Array.isArray(value) && value.length === 1 && typeof value[0] === 'string' ? single(value[0]) : undefined;
+  return Array.isArray(value) && value.length === 1 && typeof value[0] === 'string'
+    ? singleHeader(value[0])
+    : undefined;
 }
 
 function readState(value: string | readonly string[] | undefined): string | undefined {

@@ -7,7 +7,9 @@ import type {
   Tracer,
 } from '@opentelemetry/api';
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { type IncomingHeaders, readTraceContext, traceParent } from '../propagation/trace-context.js';
+import { headerFormats, readFirst } from '../propagation/header-formats.js';
+import type { PropagatorName } from '../propagation/propagator-names.js';
+import type { IncomingHeaders } from '../propagation/trace-context.js';
 import { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
 import { randomIds } from './random-ids.js';
@@ -39,6 +41,7 @@ export interface OtelRuntimeOptions {
     readonly links: number;
     readonly valueLength: number;
   };
+  readonly propagators: readonly PropagatorName[];
   readonly registerGlobals: boolean;
   readonly onStart: () => void;
   readonly onEnd: (span: ReadableSpan) => void;
@@ -98,20 +101,23 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     spanProcessors: [processor],
   });
   const baggage = new core.W3CBaggagePropagator();
+  const formats = headerFormats(options.propagators);
+  const carriesBaggage = options.propagators.includes('baggage');
   const propagator: TextMapPropagator = {
-    fields: () => ['traceparent', 'tracestate', ...baggage.fields()],
+    fields: () => [...formats.flatMap((format) => format.fields), ...(carriesBaggage ? baggage.fields() : [])],
     inject(context, carrier, setter) {
       const span = api.trace.getSpanContext(context);
       if (span !== undefined && api.isSpanContextValid(span) && !core.isTracingSuppressed(context)) {
-        setter.set(carrier, 'traceparent', traceParent(span));
-        const state = span.traceState?.serialize();
-        if (state !== undefined && state !== '') setter.set(carrier, 'tracestate', state);
+        const { traceId, spanId, traceFlags } = span;
+        const said = { traceId, spanId, traceFlags, traceState: span.traceState?.serialize() };
+        for (const format of formats) {
+          for (const [name, value] of format.write(said)) setter.set(carrier, name, value);
+        }
       }
-      baggage.inject(context, carrier, setter);
+      if (carriesBaggage) baggage.inject(context, carrier, setter);
     },
     extract(context, carrier, getter) {
-      const read = (name: string): string | readonly string[] | undefined => getter.get(carrier, name);
-      const remote = readTraceContext({ traceparent: read('traceparent'), tracestate: read('tracestate') });
+      const remote = readFirst(formats, (name) => getter.get(carrier, name));
       let result = context;
       if (remote !== undefined) {
         const { traceState, ...ids } = remote;
@@ -121,7 +127,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
           ...(traceState === undefined ? {} : { traceState: api.createTraceState(traceState) }),
         });
       }
-      return baggage.extract(result, carrier, getter);
+      return carriesBaggage ? baggage.extract(result, carrier, getter) : result;
     },
   };
   let foreign = false;

@@ -99,10 +99,11 @@ export class Tracing {
   async start(): Promise<void> {
     if (this.#runtime !== undefined) return;
     const { loadOtel } = await import('./otel-compat.js');
-    const { spanLimits, registerGlobals } = this.#config;
+    const { spanLimits, propagators, registerGlobals } = this.#config;
     this.#runtime = await loadOtel({
       resource: this.#resource as Record<string, string>,
       limits: spanLimits,
+      propagators,
       registerGlobals,
       onStart: () => {
         this.#started += 1;
