@@ -1,6 +1,7 @@
 import {
   defaultTextMapGetter,
   defaultTextMapSetter,
+  propagation,
   ROOT_CONTEXT,
   type TextMapPropagator,
   trace,
@@ -188,6 +189,19 @@ describe('the option `propagators`', () => {
     expect(joined).toBe(traceId);
     expect(alone).not.toBe('1'.repeat(32));
     expect(both).toBe(own.traceId);
+  });
+
+  it('reads what there is of a hostile baggage, and throws at none', async () => {
+    const apm = new PerformanceMonitoringManager({ service: 'shop', registerGlobals: false });
+    await apm.start();
+    const tenant = (baggage: unknown): string | undefined =>
+      propagation.getBaggage(apm.extract({ baggage } as IncomingHeaders))?.getEntry('tenant')?.value;
+    const all = ['%', 'a=%', '%=%', 'a=é', '__proto__=1', 'a=1,'.repeat(5_000), 5, {}, [null], [['a=1']], null];
+    const read = all.map(tenant);
+    const good = [tenant('%,tenant=x%20y;p=1'), tenant(['a=1', 'tenant=z'])];
+    await apm.stop();
+    expect(read).toEqual(all.map(() => undefined));
+    expect(good).toEqual(['x y', 'z']);
   });
 
   it('is checked', () => {

@@ -127,7 +127,10 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
           ...(traceState === undefined ? {} : { traceState: api.createTraceState(traceState) }),
         });
       }
-      return carriesBaggage ? baggage.extract(result, carrier, getter) : result;
+      if (!carriesBaggage) return result;
+      // The SDK reads a list of values as texts without looking.
+      const get: typeof getter.get = (from, name) => [getter.get(from, name) ?? []].flat().filter(isText);
+      return baggage.extract(result, carrier, { get, keys: (from) => getter.keys(from) });
     },
   };
   let foreign = false;
@@ -226,4 +229,8 @@ function startBeside(span: TimedSpan, parent: TimedSpan): void {
   const atMs = timeOriginMs + offsetMs + monotonicMs;
   const seconds = Math.floor(atMs / 1_000);
   span.startTime = [seconds, Math.floor((atMs - seconds * 1_000) * 1e6)];
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }
