@@ -67,6 +67,9 @@ export class ActorOperations implements SecretOperations {
   }
 
   async getMany(paths: Iterable<string>, options: ReadOptions = {}): Promise<ManySecrets> {
+    // A text is a list of characters to JavaScript: each would be looked for as a path of its own.
+    if (typeof paths === 'string' || typeof paths?.[Symbol.iterator] !== 'function')
+      throw wrongOption('getMany', 'paths', 'a list of paths');
     const many: ManySecrets = { found: new Map(), absent: [], failed: new Map() };
     const waiting = [...new Set(paths)];
     const work = async (): Promise<void> => {
@@ -82,7 +85,8 @@ export class ActorOperations implements SecretOperations {
       }
     };
     const { batchGet } = this.#core.provider.capabilities;
-    await Promise.all(Array.from({ length: Math.max(manyAtOnce, batchGet * batchesAtOnce) }, work));
+    const atOnce = Math.min(waiting.length, Math.max(manyAtOnce, batchGet * batchesAtOnce));
+    await Promise.all(Array.from({ length: atOnce }, work));
     return many;
   }
 

@@ -103,6 +103,25 @@ describe('reads that begin together', () => {
     expect(provider.batches.length + provider.singles.length).toBe(6);
   });
 
+  it('take all paths at once where the provider has no bound, and no more workers than paths', async () => {
+    const provider = batching({ a: '1', b: '2' });
+    const unbounded = { ...provider, capabilities: { ...provider.capabilities, batchGet: Number.POSITIVE_INFINITY } };
+    const secrets = manager(unbounded);
+    const { found, absent } = await secrets.getMany(['a', 'b', 'c']);
+    expect([...found.keys(), ...absent]).toEqual(['a', 'b', 'c']);
+    expect(provider.batches).toEqual([['a', 'b', 'c']]);
+  });
+
+  it('refuse one text in place of a list, and what is no list', async () => {
+    const secrets = manager(batching({ 'db/login': '1' }));
+    for (const paths of ['db/login', undefined, { 0: 'db/login' }] as string[]) {
+      await expect(secrets.getMany(paths)).rejects.toMatchObject({
+        code: 'MNOPS_CORE_CONFIG_INVALID',
+        details: { issues: [{ field: 'paths' }] },
+      });
+    }
+  });
+
   it('keep versions and stages out of the batch', async () => {
     const provider = batching(hundred);
     const secrets = manager(provider);
