@@ -62,11 +62,13 @@ export class FolderReader {
   async paths(): Promise<string[]> {
     const root = await this.root();
     const found: string[] = [];
-    await this.#walk(root, root, '', 0, found);
+    await this.#walk(root, [root], '', found);
     return found.sort();
   }
 
-  async #walk(root: string, folder: string, prefix: string, depth: number, found: string[]): Promise<void> {
+  /** @param folders - The folder to look through, behind those that it is in; without links in them. */
+  async #walk(root: string, folders: readonly string[], prefix: string, found: string[]): Promise<void> {
+    const folder = folders.at(-1) ?? root;
     let entries: Dirent[];
     try {
       entries = await readdir(folder, { withFileTypes: true });
@@ -87,8 +89,10 @@ export class FolderReader {
           details: { path: this.folder, maxFiles },
         });
       }
-      if (isFolder && depth < maxDepth)
-        await this.#walk(root, target ?? join(folder, entry.name), `${path}/`, depth + 1, found);
+      const inner = target ?? join(folder, entry.name);
+      // A link back to where the walk came from would show the same files again and again.
+      if (isFolder && folders.length <= maxDepth && !folders.includes(inner))
+        await this.#walk(root, [...folders, inner], `${path}/`, found);
     }
   }
 

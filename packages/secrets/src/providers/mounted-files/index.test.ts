@@ -107,6 +107,16 @@ describe('mountedFiles', () => {
     expect(await text(from, 'a')).toBe('v60');
   });
 
+  it('lists each file once where links lead back to the folder that they are in', async () => {
+    await mkdir(join(folder, 'x'));
+    await mkdir(join(folder, 'y'));
+    await writeFile(join(folder, 'x', 'a'), '1');
+    for (const name of ['l1', 'l2', 'l3']) await symlink('.', join(folder, 'x', name));
+    await symlink('../y', join(folder, 'x', 'other'));
+    await symlink('../x', join(folder, 'y', 'back'));
+    expect(await listed(provider())).toEqual(['x/a', 'y/back/a']);
+  });
+
   it('does not see the folders by which sets are exchanged', async () => {
     await exchange('..2026_01', undefined, { a: 'x' });
     const from = provider();
