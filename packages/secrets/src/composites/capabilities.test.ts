@@ -1,8 +1,13 @@
 import type { SecretCapabilities, SecretProvider } from '@mnops/core/spi';
+import { testCall } from '@mnops/core/testing';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { memory } from '../providers/memory/index.js';
 import { weakest } from './capabilities.js';
+import { fallback } from './fallback.js';
+import { merge } from './merge.js';
+import { mirror } from './mirror.js';
+import { route } from './route.js';
 
 const support = fc.constantFrom('native', 'emulated', 'none');
 const orders: Readonly<Record<string, readonly string[]>> = {
@@ -56,4 +61,37 @@ it('promises of several providers what each of them keeps, and no less', () => {
       }
     }),
   );
+});
+
+/** A store that learns when it is opened that it keeps no versions, as one in Vault does. */
+function learning(): SecretProvider {
+  const store = memory();
+  let known = store.capabilities;
+  return {
+    ...store,
+    get capabilities() {
+      return known;
+    },
+    open: async () => {
+      known = { ...known, stages: 'none', compareAndSet: 'none', annotations: false, emptyValue: false };
+    },
+  };
+}
+
+it('says what a member can do that knows it only when it is open, through composites of composites', async () => {
+  const composites: Record<string, (member: SecretProvider) => SecretProvider> = {
+    route: (member) => route({ '': member }),
+    fallback: (member) => fallback([member, memory()]),
+    merge: (member) => merge([member, memory()]),
+    mirror: (member) => mirror([member, memory()]),
+    nested: (member) => route({ 'a/': fallback([mirror([member])]) }),
+  };
+  for (const [name, make] of Object.entries(composites)) {
+    const provider = make(learning());
+    expect([name, provider.capabilities.emptyValue]).toEqual([name, true]);
+    await provider.open?.(testCall());
+    expect(provider.capabilities).toMatchObject({ stages: 'none', compareAndSet: 'none', annotations: false });
+    expect([name, provider.capabilities.emptyValue]).toEqual([name, false]);
+    expect(provider.capabilities).toBe(provider.capabilities);
+  }
 });

@@ -6,6 +6,22 @@ const conditions = ['none', 'metadata', 'version'] as const;
 const deletions = ['none', 'secret', 'version'] as const;
 const expiries = ['none', 'advisory', 'deletes'] as const;
 
+/** The abilities of a composite, worked out anew when those of a member have changed: some know theirs when they are open. */
+export function following(
+  members: readonly SecretProvider[],
+  capabilitiesOf: (members: readonly SecretProvider[]) => SecretCapabilities,
+): () => SecretCapabilities {
+  let from = members.map(({ capabilities }) => capabilities);
+  let made = capabilitiesOf(members);
+  return () => {
+    if (members.some(({ capabilities }, at) => capabilities !== from[at])) {
+      from = members.map(({ capabilities }) => capabilities);
+      made = capabilitiesOf(members);
+    }
+    return made;
+  };
+}
+
 /** What every member offers: of each ability the weakest form, of each limit the lowest. */
 export function weakest(members: readonly SecretProvider[]): SecretCapabilities {
   const all = members.map(({ capabilities }) => capabilities);

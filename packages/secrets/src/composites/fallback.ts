@@ -2,7 +2,7 @@ import { codeOf, UnsupportedError, withCall } from '@mnops/core';
 import { parseOptions } from '@mnops/core/config';
 import type { Call, SecretCapabilities, SecretProvider, SecretRecord, StoredSecret } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { largestBatch, weakest } from './capabilities.js';
+import { following, largestBatch, weakest } from './capabilities.js';
 import type { Member } from './members.js';
 import { byPath, closeAll, conflictAt, damageOf, type Members, membersOf, unsupportedBy, watchAll } from './parts.js';
 
@@ -38,13 +38,16 @@ export function fallback(members: readonly SecretProvider[], options: FallbackOp
   const { on } = parseOptions('fallback', optionsSchema, options);
   const search = new Search(all, on.includes('absent'), on.includes('unavailable'));
   const [first] = all;
-  const capabilities = capabilitiesOf(members);
+  const capabilitiesNow = following(members, capabilitiesOf);
+  const capabilities = capabilitiesNow();
 
   return {
     specVersion: 1,
     kind: 'secret-provider',
     id: 'fallback',
-    capabilities,
+    get capabilities() {
+      return capabilitiesNow();
+    },
     open: (call) => search.open(call),
     close: (call) => closeAll(all, call),
     damage: () => damageOf(all),

@@ -8,7 +8,7 @@ import type {
   StoredSecret,
 } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
-import { largestBatch, weakest } from './capabilities.js';
+import { following, largestBatch, weakest } from './capabilities.js';
 import { fieldsOf, objectOf } from './key-values.js';
 import type { Member } from './members.js';
 import { byPath, closeAll, damageOf, type Members, membersOf, watchAll } from './parts.js';
@@ -28,7 +28,8 @@ const unknownVersion = '-';
  */
 export function merge(members: readonly SecretProvider[]): SecretProvider {
   const all = membersOf('merge', members);
-  const capabilities = capabilitiesOf(members);
+  const capabilitiesNow = following(members, capabilitiesOf);
+  const capabilities = capabilitiesNow();
 
   async function describe(path: string, call: Call): Promise<SecretRecord | undefined> {
     return recordOf(await Promise.all(all.map((member) => member.describe(path, call))));
@@ -38,7 +39,9 @@ export function merge(members: readonly SecretProvider[]): SecretProvider {
     specVersion: 1,
     kind: 'secret-provider',
     id: 'merge',
-    capabilities,
+    get capabilities() {
+      return capabilitiesNow();
+    },
     async open(call) {
       await Promise.all(all.map((member) => member.open(call)));
     },

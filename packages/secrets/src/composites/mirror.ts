@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { codeOf, MnopsError, type MnopsErrorCode } from '@mnops/core';
 import { configError } from '@mnops/core/config';
 import type { Call, SecretCapabilities, SecretProvider, SecretPutOptions, StoredSecret } from '@mnops/core/spi';
-import { weakest } from './capabilities.js';
+import { following, weakest } from './capabilities.js';
 import type { Member } from './members.js';
 import { closeAll, damageOf, membersOf } from './parts.js';
 import { pathQueue } from './path-queue.js';
@@ -27,6 +27,7 @@ export function mirror(members: readonly SecretProvider[]): SecretProvider {
   const truth = first.provider;
   const { annotate, setStage, restore, getMany, watch } = truth;
   const inTurn = pathQueue();
+  const capabilitiesNow = following(members, capabilitiesOf);
 
   /** The current value of the truth becomes that of the copies. */
   async function copy(path: string, given: Copied | undefined, token: string, call: Call): Promise<void> {
@@ -65,7 +66,9 @@ export function mirror(members: readonly SecretProvider[]): SecretProvider {
     specVersion: 1,
     kind: 'secret-provider',
     id: 'mirror',
-    capabilities: capabilitiesOf(members),
+    get capabilities() {
+      return capabilitiesNow();
+    },
     async open(call) {
       await Promise.all(all.map((member) => member.open(call)));
     },

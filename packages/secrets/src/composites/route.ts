@@ -3,7 +3,7 @@ import { configError, parseOptions } from '@mnops/core/config';
 import type { Call, SecretCapabilities, SecretProvider, StoredSecret } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { isPath } from '../path.js';
-import { largestBatch, weakest } from './capabilities.js';
+import { following, largestBatch, weakest } from './capabilities.js';
 import { Member } from './members.js';
 import { byPath, closeAll, damageOf, memberSchema, unsupportedBy, watchAll } from './parts.js';
 
@@ -26,7 +26,8 @@ export function route(routes: Readonly<Record<string, SecretProvider>>): SecretP
   const table = tableOf(routes);
   const members = table.map(({ member }) => member);
   const providers = members.map(({ provider }) => provider);
-  const capabilities = capabilitiesOf(providers);
+  const capabilitiesNow = following(providers, capabilitiesOf);
+  const capabilities = capabilitiesNow();
 
   function routeOf(path: string): Member | undefined {
     return table.find(({ prefix }) => path.startsWith(prefix))?.member;
@@ -54,7 +55,9 @@ export function route(routes: Readonly<Record<string, SecretProvider>>): SecretP
     specVersion: 1,
     kind: 'secret-provider',
     id: 'route',
-    capabilities,
+    get capabilities() {
+      return capabilitiesNow();
+    },
     async open(call) {
       await Promise.all(members.map((member) => member.open(call)));
     },
