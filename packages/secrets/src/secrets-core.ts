@@ -42,6 +42,7 @@ export class SecretsCore {
   readonly #ended = new AbortController();
   #unfollowed: string | undefined;
   #opening: Promise<void> | undefined;
+  #wasOpening = false;
   /** As many as a provider lists, which is bounded. */
   readonly #damageSeen = new Set<string>();
 
@@ -106,6 +107,7 @@ export class SecretsCore {
 
   /** The provider is open and its changes are followed. */
   opened(): Promise<void> {
+    this.#wasOpening = true;
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
@@ -212,15 +214,13 @@ export class SecretsCore {
     this.expiries.close();
     this.reader.invalidateAll();
     this.live.clear();
-    const opened = await this.#opening?.then(
-      () => true,
-      () => false,
-    );
+    await this.#opening?.catch(() => undefined);
     try {
       await this.recorder.close();
     } finally {
       const { clock } = this.settings;
-      if (opened === true) await withCall({ timeoutMs: 5_000, clock }, async (call) => this.provider.close?.(call));
+      // Also when it did not open: a composite then has members that did, and nobody else closes them.
+      if (this.#wasOpening) await withCall({ timeoutMs: 5_000, clock }, async (call) => this.provider.close?.(call));
     }
   }
 }

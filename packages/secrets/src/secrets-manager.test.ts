@@ -8,6 +8,7 @@ import type { SecretProvider } from '@mnops/core/spi';
 import { eventually, fakeClock } from '@mnops/core/testing';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { route } from './composites/route.js';
 import { encryptedFile } from './providers/encrypted-file/index.js';
 import { memory } from './providers/memory/index.js';
 import { randomValue } from './rotators/random-value.js';
@@ -303,6 +304,29 @@ describe('writing', () => {
     const error: unknown = await secrets.resolveAll({ db: ['secret://absent'] }).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'MNOPS_CORE_NOT_FOUND', details: { path: 'absent', field: 'db.0' } });
     expect((error as Error).message).toMatch(/^db\.0: /);
+  });
+
+  it('closes what it tried to open, so that a member of a composite that is open does not stay so', async () => {
+    const closed: string[] = [];
+    const member = (id: string, open: () => Promise<void>): SecretProvider => ({
+      ...memory(),
+      id,
+      open,
+      close: async () => void closed.push(id),
+    });
+    const down = coreError('MNOPS_CORE_UNAVAILABLE', 'down');
+    const failing = new SecretsManager({
+      provider: route({
+        'a/': member('well', async () => undefined),
+        'b/': member('down', () => Promise.reject(down)),
+      }),
+    });
+    await expect(failing.start()).rejects.toMatchObject({ code: 'MNOPS_CORE_UNAVAILABLE' });
+    await failing.stop();
+    expect(closed.sort()).toEqual(['down', 'well']);
+    const untouched = new SecretsManager({ provider: member('untouched', async () => undefined) });
+    await untouched.stop();
+    expect(closed).not.toContain('untouched');
   });
 
   it('lists every wrong option at once and quotes no value', () => {

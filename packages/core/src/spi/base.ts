@@ -27,7 +27,7 @@ export interface Spi<K extends SpiKind> {
   readonly id: string;
   /** Connects or loads what the provider needs. A host calls it once, before the first use. */
   open?(call: Call): Promise<void>;
-  /** Releases what `open` acquired. A host closes only what it opened; a second call does nothing. */
+  /** Releases what `open` acquired, also before it failed. A host closes only what it opened or tried to; a second call does nothing. */
   close?(call: Call): Promise<void>;
 }
 
