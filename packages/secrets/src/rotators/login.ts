@@ -1,6 +1,7 @@
 import { coreError } from '@mnops/core';
 import type { AppliedRotationContext, RotationContext, SecretValue } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
+import { fieldsOf, objectOf } from '../composites/key-values.js';
 
 /** A login as a secret holds it: a JSON object with `user` (or `username`), `password` and whatever else belongs to it. */
 export interface Login {
@@ -57,7 +58,10 @@ export function nextLogin({ current, strategy }: RotationContext, password: stri
   const next = strategy === 'dual-user' ? otherUser(user) : user;
   if (Buffer.byteLength(next) > maxUserBytes)
     throw invalid(current.path, userFieldOf(fields), `the name of the other user would be over ${maxUserBytes} bytes`);
-  return JSON.stringify({ ...fields, [userFieldOf(fields)]: next, password });
+  // Field by field as they are written: a number may have more digits than JavaScript keeps.
+  const written = new Map(fieldsOf(current.bytes()));
+  written.set(userFieldOf(fields), JSON.stringify(next)).set('password', JSON.stringify(password));
+  return Buffer.from(objectOf(written)).toString();
 }
 
 /**
