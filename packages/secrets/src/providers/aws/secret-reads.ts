@@ -40,7 +40,7 @@ export function secretReads(send: SecretsSender, clock: Pick<Clock, 'monotonic'>
     try {
       const input = { SecretId, VersionId: version, VersionStage };
       const answer = await send('get', 'GetSecretValueCommand', input, call);
-      if (answer['Name'] !== SecretId) throw awsInvalid('aws', 'get', 'Name');
+      assertAsked('aws', answer, SecretId, version);
       return valueIn(answer, 'get');
     } catch (error) {
       if (isNotFound(error)) return undefined;
@@ -63,7 +63,12 @@ export function secretReads(send: SecretsSender, clock: Pick<Clock, 'monotonic'>
       const answer = await send('getMany', 'BatchGetSecretValueCommand', input, call);
       for (const item of listOf(answer['SecretValues'], 'getMany', 'SecretValues')) {
         const path = names.get(textOf(item['Name'], 'getMany', 'Name'));
-        if (path !== undefined) found.set(path, valueIn(item, 'getMany'));
+        if (path === undefined) continue;
+        try {
+          found.set(path, valueIn(item, 'getMany'));
+        } catch (error) {
+          failed.set(path, error as Error);
+        }
       }
       for (const item of listOf(answer['Errors'], 'getMany', 'Errors')) {
         const path = names.get(textOf(item['SecretId'], 'getMany', 'SecretId'));
@@ -139,6 +144,12 @@ export function secretReads(send: SecretsSender, clock: Pick<Clock, 'monotonic'>
       yield* found.sort((a, b) => (a.path < b.path ? -1 : 1));
     },
   };
+}
+
+/** Refuses an answer about another secret or version than the one that was asked for. */
+export function assertAsked(provider: string, answer: Answer, name: string, version: string | undefined): void {
+  if (answer['Name'] !== name) throw awsInvalid(provider, 'get', 'Name');
+  if (version !== undefined && answer['VersionId'] !== version) throw awsInvalid(provider, 'get', 'VersionId');
 }
 
 /** Facts of a secret, also of a deleted one; `undefined` when absent. */

@@ -53,6 +53,41 @@ describe('awsSecretsAgent', () => {
     expect(agent.requests[0]?.url).toContain('versionStage=AWSCURRENT');
   });
 
+  it('refuses an answer about another secret or version', async () => {
+    const { version } = await put('a', 'one');
+    const answered = { Name: 'a', VersionId: version, SecretString: 'canary', VersionStages: ['AWSCURRENT'] };
+    for (const wrong of [{ Name: 'b' }, { Name: undefined }, { VersionId: 'b'.repeat(32) }]) {
+      const body = JSON.stringify({ ...answered, ...wrong });
+      for (const [server, from] of [
+        [agent, provider],
+        [secrets, writer],
+      ] as const) {
+        server.handler(() => ({ headers: { 'content-type': 'application/x-amz-json-1.1' }, body }));
+        await expect(from.get('a', { version }, testCall())).rejects.toMatchObject({
+          code: 'MNOPS_CORE_RESPONSE_INVALID',
+          message: expect.not.stringContaining('canary'),
+        });
+      }
+    }
+  });
+
+  it('keeps the other secrets of a batch when one has no value', async () => {
+    const { version: VersionId } = await put('a', 'one');
+    const answer = { VersionId, VersionStages: ['AWSCURRENT'] };
+    const body = JSON.stringify({
+      SecretValues: [
+        { ...answer, Name: 'a', SecretString: 'one' },
+        { ...answer, Name: 'b' },
+      ],
+    });
+    secrets.handler(() => ({ headers: { 'content-type': 'application/x-amz-json-1.1' }, body }));
+    const many = await writer.getMany?.(['a', 'b'], testCall());
+    expect([many?.found.has('a'), many?.failed.get('b')]).toMatchObject([
+      true,
+      { code: 'MNOPS_CORE_RESPONSE_INVALID' },
+    ]);
+  });
+
   it('tells a refused token, a denied reader and a deleted secret apart', async () => {
     await put('a', 'one');
     const stranger = awsSecretsAgent({ endpoint: agent.url, token: 'wrong-token-canary' });

@@ -8,6 +8,7 @@ import { recordOfSecret, valueIn } from './secret-answers.js';
 import { deleted, isNotFound, isPendingDeletion } from './secret-errors.js';
 import { isVersionId, labelOf } from './secret-labels.js';
 import { secretNameOf } from './secret-name.js';
+import { assertAsked } from './secret-reads.js';
 
 /** Where the agent listens, and what it wants to see. */
 export interface AwsSecretsAgentOptions {
@@ -76,14 +77,19 @@ export function awsSecretsAgent(options: AwsSecretsAgentOptions): SecretProvider
     call: Call,
   ): Promise<StoredSecret | undefined> {
     call.signal.throwIfAborted();
-    const query = new URLSearchParams({ secretId: secretNameOf(path) });
+    const secretId = secretNameOf(path);
+    const query = new URLSearchParams({ secretId });
     if (at.version !== undefined) query.set('versionId', at.version);
     if (at.label !== undefined) query.set('versionStage', at.label);
     if (refreshNow) query.set('refreshNow', 'true');
     const url = new URL(`/secretsmanager/get?${query}`, origin);
     const headers = { 'x-aws-parameters-secrets-token': await credential(token, call) };
     const response = await client.request({ url, headers, signal: call.signal });
-    if (response.status === 200) return valueIn(fieldsOf(response, operation), operation);
+    if (response.status === 200) {
+      const answer = fieldsOf(response, operation);
+      assertAsked(provider, answer, secretId, at.version);
+      return valueIn(answer, operation);
+    }
     const error = refusal(response, operation);
     if (isNotFound(error)) return undefined;
     if (isPendingDeletion(error)) throw deleted(path);
