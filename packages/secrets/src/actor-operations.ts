@@ -1,4 +1,5 @@
 import { tracingChannel } from 'node:diagnostics_channel';
+import { setMaxListeners } from 'node:events';
 import { coreError, MnopsError } from '@mnops/core';
 import type { CallOptions, SecretChange, SecretValue } from '@mnops/core/spi';
 import { secretsError } from './codes.js';
@@ -72,10 +73,11 @@ export class ActorOperations implements SecretOperations {
       throw wrongOption('getMany', 'paths', 'a list of paths');
     const many: ManySecrets = { found: new Map(), absent: [], failed: new Map() };
     const waiting = [...new Set(paths)];
+    const own = { ...options, signal: options.signal && sharedSignal(options.signal) };
     const work = async (): Promise<void> => {
       for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
         try {
-          const value = await this.#get(path, options);
+          const value = await this.#get(path, own);
           if (value === undefined) many.absent.push(path);
           else many.found.set(path, value);
         } catch (error) {
@@ -230,6 +232,13 @@ export class ActorOperations implements SecretOperations {
       },
     );
   }
+}
+
+/** For many reads at once: Node warns of a leak where more than 10 listen to the caller's own signal. */
+function sharedSignal(signal: AbortSignal): AbortSignal {
+  const shared = AbortSignal.any([signal]);
+  setMaxListeners(0, shared);
+  return shared;
 }
 
 function assertReadOptions({ maxAgeMs, version, stage }: ReadOptions): void {

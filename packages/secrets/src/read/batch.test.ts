@@ -112,6 +112,21 @@ describe('reads that begin together', () => {
     expect(provider.batches).toEqual([['a', 'b', 'c']]);
   });
 
+  it('share the signal of one getMany without a warning of a leak, and end with it', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const secrets = manager(batching(hundred));
+    const controller = new AbortController();
+    const { signal } = controller;
+    expect((await secrets.getMany(Object.keys(hundred), { signal })).found.size).toBe(100);
+    const fresh = secrets.getMany(Object.keys(hundred), { signal, maxAgeMs: 0 });
+    setImmediate(() => controller.abort('enough'));
+    await expect(fresh).rejects.toBe('enough');
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   it('refuse one text in place of a list, and what is no list', async () => {
     const secrets = manager(batching({ 'db/login': '1' }));
     for (const paths of ['db/login', undefined, { 0: 'db/login' }] as string[]) {
