@@ -1,3 +1,9 @@
+export {
+  type BegunOperation,
+  type CarriedOperation,
+  carryOperations,
+  type OperationCarrier,
+} from './carry-operations.js';
 export { type OperationName, operationCatalogue } from './catalogue/index.js';
 export type { OperationEntry } from './catalogue/shape.js';
 export { type OnOperationOptions, type OperationEvent, onOperation } from './on-operation.js';

@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { tracingChannel } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, it } from 'vitest';
 import { coreError } from '../errors/core-error.js';
+import { carryOperations, type OperationCarrier } from './carry-operations.js';
 import { operationCatalogue } from './catalogue/index.js';
 import { type OperationEvent, onOperation } from './on-operation.js';
 import { traced } from './traced.js';
@@ -93,6 +95,53 @@ describe('onOperation', () => {
     for (const end of ends.splice(0)) end();
     await traced('mnops:dr:backup', {}, async () => undefined);
     expect(events).toHaveLength(2);
+  });
+});
+
+describe('carryOperations', () => {
+  it('keeps what begin gave active through the run, and ends it with the fields and the code', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const carrier: OperationCarrier<string> = {
+      storage,
+      begin: ({ name, context: { ...before } }) => ({
+        store: `${storage.getStore() ?? 'top'} > ${name}`,
+        end: (after, failure) => seen.push([name, before, after, failure?.code]),
+      }),
+    };
+    ends.push(carryOperations(carrier, { packages: ['secrets', 'dr'] }));
+    const inner = await traced('mnops:dr:backup', { source: 's' }, async (context) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      const stored = await traced('mnops:secrets:read', {}, async () => storage.getStore());
+      context['outcome'] = 'done';
+      return stored;
+    });
+    expect(inner).toBe('top > mnops:dr:backup > mnops:secrets:read');
+    const failing = traced('mnops:dr:drill', {}, async () => {
+      throw coreError('MNOPS_CORE_TIMEOUT', 'too late');
+    });
+    await expect(failing).rejects.toThrow('too late');
+    expect(storage.getStore()).toBeUndefined();
+    expect(seen.map((one) => (one as unknown[])[3])).toEqual([undefined, undefined, 'MNOPS_CORE_TIMEOUT']);
+    expect(seen[1]).toMatchObject(['mnops:dr:backup', {}, { source: 's', outcome: 'done' }]);
+  });
+
+  it('leaves the active store alone where begin declines, throws, or has no storage', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    let begun = 0;
+    const decline: OperationCarrier<string> = { storage, begin: () => undefined };
+    const broken = (): never => {
+      begun += 1;
+      throw new Error('observer');
+    };
+    ends.push(carryOperations(decline), carryOperations<string>({ begin: broken }));
+    const read = (): Promise<unknown> => traced('mnops:secrets:read', {}, async () => storage.getStore());
+    expect(await storage.run('outer', read)).toBe('outer');
+    expect(await storage.run('outer', () => Promise.all([read(), read()]))).toEqual(['outer', 'outer']);
+    expect(begun).toBe(3);
+    for (const end of ends.splice(0)) end();
+    expect(await storage.run('outer', read)).toBe('outer');
+    expect(begun).toBe(3);
   });
 });
 

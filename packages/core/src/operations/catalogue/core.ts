@@ -2,7 +2,11 @@ import type { OperationEntry } from './shape.js';
 
 /** Operations of `@mnops/core`. */
 export const coreOperations = {
-  'mnops:core:audit-append': { fields: ['actor', 'action', 'outcome', 'durable'], labelFields: ['outcome', 'durable'] },
+  'mnops:core:audit-append': {
+    fields: ['actor', 'action', 'outcome', 'durable'],
+    labelFields: ['outcome', 'durable'],
+    routine: true,
+  },
   'mnops:core:audit-verify': { fields: ['records', 'findings'], labelFields: [] },
 } as const;
 coreOperations satisfies Readonly<Record<`mnops:core:${string}`, OperationEntry>>;

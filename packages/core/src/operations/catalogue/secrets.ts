@@ -9,12 +9,14 @@ export const secretsOperations = {
   'mnops:secrets:refresh': {
     fields: ['provider', 'path', 'version', 'outcome'],
     labelFields: ['provider', 'outcome'],
+    routine: true,
   },
   'mnops:secrets:write': { fields: ['provider', 'path', 'version', 'outcome'], labelFields: ['provider', 'outcome'] },
   'mnops:secrets:delete': { fields: ['provider', 'path', 'version', 'outcome'], labelFields: ['provider', 'outcome'] },
   'mnops:secrets:lease': {
     fields: ['provider', 'path', 'step', 'outcome'],
     labelFields: ['provider', 'step', 'outcome'],
+    routine: true,
   },
   'mnops:secrets:rotate': {
     fields: ['provider', 'rotator', 'path', 'version', 'step', 'outcome'],

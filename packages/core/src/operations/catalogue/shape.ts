@@ -4,4 +4,6 @@ export interface OperationEntry {
   readonly fields: readonly string[];
   /** Those of the fields that have few values, so that they are safe as metric labels. */
   readonly labelFields: readonly string[];
+  /** It happens by itself, again and again: of interest as a part of something, not alone. Default false. */
+  readonly routine?: boolean;
 }
