@@ -123,7 +123,7 @@ describe('carryOperations', () => {
     await expect(failing).rejects.toThrow('too late');
     expect(storage.getStore()).toBeUndefined();
     expect(seen.map((one) => (one as unknown[])[3])).toEqual([undefined, undefined, 'MNOPS_CORE_TIMEOUT']);
-    expect(seen[1]).toMatchObject(['mnops:dr:backup', {}, { source: 's', outcome: 'done' }]);
+    expect(seen[1]).toMatchObject(['mnops:dr:backup', { source: 's' }, { source: 's', outcome: 'done' }, undefined]);
   });
 
   it('leaves the active store alone where begin declines, throws, or has no storage', async () => {
