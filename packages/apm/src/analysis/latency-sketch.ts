@@ -4,8 +4,9 @@ const bucketsPerOctave = 64;
 const lowestExponent = -20;
 /** Powers of two covered: up to 2^44. */
 const octaveCount = 64;
+/** Position of the first and behind the last bucket in the order of all float64 values, by their top 18 bits. */
 const lowestIndex = (1023 + lowestExponent) * bucketsPerOctave;
-const indexCount = octaveCount * bucketsPerOctave;
+const endIndex = lowestIndex + octaveCount * bucketsPerOctave;
 
 // One float64 and its two halves share memory. Written and read within one call; nothing is kept between calls.
 const float = new Float64Array(1);
@@ -24,15 +25,23 @@ export class LatencySketch {
   /** Largest relative error of a quantile. */
   static readonly relativeError: number = 1 / (2 * bucketsPerOctave);
 
-  readonly #octaves: (Float64Array | undefined)[] = [];
+  /** Counts of whole octaves, from the lowest that was needed to the highest; `#first` is the index of its first bucket. */
+  #buckets = new Float64Array(0);
+  #first = lowestIndex;
   #zeroes = 0;
-  #count = 0;
-  #sum = 0;
+  // Fractions from the start, so that the engine keeps room for doubles in the object and adding allocates nothing.
+  #count = Number.MIN_VALUE;
+  #sum = Number.MIN_VALUE;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
   /** Values up to the end of each octave, as they were when `#count` was `#summedCount`. */
   readonly #upTo: number[] = [];
   #summedCount = -1;
+
+  constructor() {
+    this.#count = 0;
+    this.#sum = 0;
+  }
 
   /** Values counted, weights included. */
   get count(): number {
@@ -56,15 +65,29 @@ export class LatencySketch {
 
   /** Bytes of bucket memory held now; at most 32 KiB. */
   get bytes(): number {
-    let octaves = 0;
-    for (const octave of this.#octaves) if (octave !== undefined) octaves += 1;
-    return 200 + octaves * (bucketsPerOctave * 8 + 100);
+    return 300 + this.#buckets.length * 8;
   }
 
   /** Counts one value. `NaN`, infinite values and weights that are not above 0 are ignored. */
   add(value: number, weight = 1): void {
-    // Also false for NaN.
-    if (!(value - value === 0 && weight > 0)) return;
+    float[0] = value;
+    const buckets = this.#buckets;
+    const at = ((words[highWord] as number) >>> 14) - this.#first;
+    // Zero, negative and endless values and NaN lie outside of all buckets, so one comparison finds them too.
+    if (at < 0 || at >= buckets.length || !(weight > 0)) {
+      this.#addUnusual(value, weight);
+      return;
+    }
+    (buckets[at] as number) += weight;
+    this.#count += weight;
+    this.#sum += value * weight;
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
+  }
+
+  /** Counts a value that has no bucket yet, or none at all. */
+  #addUnusual(value: number, weight: number): void {
+    if (!(Number.isFinite(value) && weight > 0)) return;
     this.#count += weight;
     this.#sum += value * weight;
     if (value < this.#min) this.#min = value;
@@ -74,16 +97,24 @@ export class LatencySketch {
       return;
     }
     float[0] = value;
-    let index = ((words[highWord] as number) >>> 14) - lowestIndex;
-    if (index < 0) index = 0;
-    else if (index >= indexCount) index = indexCount - 1;
-    const octave = index >>> 6;
-    let buckets = this.#octaves[octave];
-    if (buckets === undefined) {
-      buckets = new Float64Array(bucketsPerOctave);
-      this.#octaves[octave] = buckets;
-    }
-    (buckets[index & 63] as number) += weight;
+    const index = Math.min(endIndex - 1, Math.max(lowestIndex, (words[highWord] as number) >>> 14));
+    this.#cover(index, index + 1);
+    (this.#buckets[index - this.#first] as number) += weight;
+  }
+
+  /** Makes room for the octaves of these buckets. */
+  #cover(from: number, to: number): void {
+    const empty = this.#buckets.length === 0;
+    const first = Math.min(empty ? endIndex : this.#first, from - (from % bucketsPerOctave));
+    const end = Math.max(
+      empty ? 0 : this.#first + this.#buckets.length,
+      Math.ceil(to / bucketsPerOctave) * bucketsPerOctave,
+    );
+    if (!empty && first === this.#first && end === this.#first + this.#buckets.length) return;
+    const wider = new Float64Array(end - first);
+    wider.set(this.#buckets, empty ? 0 : this.#first - first);
+    this.#buckets = wider;
+    this.#first = first;
   }
 
   /** Adds everything that another sketch has seen. The other one stays as it is. */
@@ -93,13 +124,12 @@ export class LatencySketch {
     this.#zeroes += other.#zeroes;
     if (other.#min < this.#min) this.#min = other.#min;
     if (other.#max > this.#max) this.#max = other.#max;
-    for (let octave = 0; octave < other.#octaves.length; octave += 1) {
-      const theirs = other.#octaves[octave];
-      if (theirs === undefined) continue;
-      const ours = this.#octaves[octave];
-      if (ours === undefined) this.#octaves[octave] = theirs.slice();
-      else for (let i = 0; i < bucketsPerOctave; i += 1) (ours[i] as number) += theirs[i] as number;
-    }
+    const theirs = other.#buckets;
+    if (theirs.length === 0) return;
+    this.#cover(other.#first, other.#first + theirs.length);
+    const buckets = this.#buckets;
+    const shift = other.#first - this.#first;
+    for (let i = 0; i < theirs.length; i += 1) (buckets[i + shift] as number) += theirs[i] as number;
   }
 
   /** Multiplies every count, so that old values weigh less than new ones. `min` and `max` stay. */
@@ -108,10 +138,8 @@ export class LatencySketch {
     this.#count *= factor;
     this.#sum *= factor;
     this.#zeroes *= factor;
-    for (const buckets of this.#octaves) {
-      if (buckets === undefined) continue;
-      for (let i = 0; i < bucketsPerOctave; i += 1) (buckets[i] as number) *= factor;
-    }
+    const buckets = this.#buckets;
+    for (let i = 0; i < buckets.length; i += 1) (buckets[i] as number) *= factor;
   }
 
   /**
@@ -130,23 +158,31 @@ export class LatencySketch {
     const upTo = this.#upTo;
     let octave = 0;
     while (octave < upTo.length && (upTo[octave] as number) < rank) octave += 1;
-    const buckets = this.#octaves[octave];
-    if (buckets === undefined) return this.#max;
+    if (octave === upTo.length) return this.#max;
+    const buckets = this.#buckets;
     let seen = octave === 0 ? this.#zeroes : (upTo[octave - 1] as number);
-    for (let i = 0; i < bucketsPerOctave; i += 1) {
+    const end = (octave + 1) * bucketsPerOctave;
+    for (let i = octave * bucketsPerOctave; i < end; i += 1) {
       seen += buckets[i] as number;
-      if (seen < rank) continue;
-      const middle = 2 ** (octave + lowestExponent) * (1 + (i + 0.5) / bucketsPerOctave);
-      return Math.min(this.#max, Math.max(this.#min, middle));
+      if (seen >= rank) return Math.min(this.#max, Math.max(this.#min, this.#middleOf(i)));
     }
     return this.#max;
   }
 
+  /** The value that stands for all of one bucket. */
+  #middleOf(at: number): number {
+    const index = this.#first + at - lowestIndex;
+    const exponent = Math.floor(index / bucketsPerOctave) + lowestExponent;
+    return 2 ** exponent * (1 + ((index % bucketsPerOctave) + 0.5) / bucketsPerOctave);
+  }
+
   #sumUp(): void {
     let seen = this.#zeroes;
-    for (let octave = 0; octave < this.#octaves.length; octave += 1) {
-      const buckets = this.#octaves[octave];
-      if (buckets !== undefined) for (let i = 0; i < bucketsPerOctave; i += 1) seen += buckets[i] as number;
+    const buckets = this.#buckets;
+    this.#upTo.length = buckets.length / bucketsPerOctave;
+    for (let octave = 0; octave < this.#upTo.length; octave += 1) {
+      const end = (octave + 1) * bucketsPerOctave;
+      for (let i = octave * bucketsPerOctave; i < end; i += 1) seen += buckets[i] as number;
       this.#upTo[octave] = seen;
     }
     this.#summedCount = this.#count;
@@ -162,15 +198,8 @@ export class LatencySketch {
   shareAbove(bound: number): number {
     if (this.#count === 0) return 0;
     let above = 0;
-    for (let octave = 0; octave < this.#octaves.length; octave += 1) {
-      const buckets = this.#octaves[octave];
-      if (buckets === undefined) continue;
-      const base = 2 ** (octave + lowestExponent);
-      if (base * 2 <= bound) continue;
-      for (let i = 0; i < bucketsPerOctave; i += 1) {
-        if (base * (1 + (i + 0.5) / bucketsPerOctave) > bound) above += buckets[i] as number;
-      }
-    }
+    for (let i = this.#buckets.length - 1; i >= 0 && this.#middleOf(i) > bound; i -= 1)
+      above += this.#buckets[i] as number;
     return above / this.#count;
   }
 
