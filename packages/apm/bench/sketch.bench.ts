@@ -1,7 +1,17 @@
 import { LatencySketch } from '@mnops/apm/analysis';
 import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
+import { build, type Histogram } from 'hdr-histogram-js';
 import { normal, randomOf } from '../src/testing/random.js';
 import { type PeerSketch, peerSketch } from '../src/testing/sketches-js.js';
+
+/** Latencies in milliseconds as services have them. */
+const distributions: Readonly<Record<string, (random: () => number) => number>> = {
+  lognormal: (random) => Math.exp(3 + normal(random)),
+  uniform: (random) => 1 + 999 * random(),
+  exponential: (random) => -20 * Math.log(1 - random()) + 1e-3,
+  pareto: (random) => 5 * (1 - random()) ** (-1 / 1.5),
+  bimodal: (random) => Math.abs(random() < 0.8 ? 5 + normal(random) : 400 + 40 * normal(random)) + 1e-3,
+};
 
 const peer = '@datadog/sketches-js 2.1.1';
 
@@ -18,16 +28,18 @@ const suite: BenchSuite = defineBench({
     const random = randomOf(1);
     const values = Float64Array.from({ length: 1_000_000 }, () => Math.exp(3 + normal(random)));
     // Plain loops: an iterator would be a third of what is measured.
-    const adding = (sketch: { add(value: number): void }) => () => {
+    const add = (sketch: LatencySketch): void => {
       for (let i = 0; i < values.length; i += 1) sketch.add(values[i] as number);
     };
-    const theirsOf = (sketch: PeerSketch) => () => {
+    const accept = (sketch: PeerSketch): void => {
       for (let i = 0; i < values.length; i += 1) sketch.accept(values[i] as number);
     };
-    // Compiled before the first round, as in a process that has run for some seconds.
+    // Compiled before the first round, as in a process that has run for some seconds; and kept, since compiled code goes
+    // with the last object that it was made for.
+    const [ours, theirs] = [new LatencySketch(), peerSketch(0.01)];
     for (let i = 0; i < 5; i += 1) {
-      adding(new LatencySketch())();
-      theirsOf(peerSketch(0.01))();
+      add(ours);
+      accept(theirs);
     }
     await context.compare({
       bar: 'A8',
@@ -36,13 +48,9 @@ const suite: BenchSuite = defineBench({
       kind: 'cost',
       goal: 3,
       peer,
-      ours: () => perStep(context, values.length, adding(new LatencySketch())),
-      theirs: () => perStep(context, values.length, theirsOf(peerSketch(0.01))),
+      ours: () => perStep(context, values.length, () => add(new LatencySketch())),
+      theirs: () => perStep(context, values.length, () => accept(peerSketch(0.01))),
     });
-    const ours = new LatencySketch();
-    adding(ours)();
-    const theirs = peerSketch(0.01);
-    theirsOf(theirs)();
     const quantiles = [0.5, 0.9, 0.95, 0.99, 0.999];
     await context.compare({
       bar: 'A8',
@@ -60,21 +68,46 @@ const suite: BenchSuite = defineBench({
           for (let i = 0; i < 50_000; i += 1) for (const q of quantiles) theirs.getValueAtQuantile(q);
         }),
     });
-    const sorted = values.toSorted();
-    await context.limit({
+    const histogram = build();
+    const record = (into: Histogram): void => {
+      for (let i = 0; i < values.length; i += 1) into.recordValue(values[i] as number);
+    };
+    record(histogram);
+    await context.compare({
       bar: 'A8',
-      name: 'latency sketch: largest relative error from P50 to P99.9',
-      unit: '%',
-      limit: 1,
-      runs: 1,
-      measure: () =>
-        Math.max(
-          ...quantiles.map((q) => {
-            const exact = sorted[Math.ceil(q * sorted.length) - 1] as number;
-            return (Math.abs((ours.quantile(q) as number) - exact) / exact) * 100;
-          }),
-        ),
+      name: 'latency sketch: add one value, beside two digits',
+      unit: 'ns',
+      kind: 'cost',
+      goal: 3,
+      peer: 'hdr-histogram-js 3.0.1',
+      ours: () => perStep(context, values.length, () => add(new LatencySketch())),
+      theirs: () => perStep(context, values.length, () => record(build({ numberOfSignificantValueDigits: 2 }))),
     });
+    for (const [name, draw] of Object.entries(distributions)) {
+      const drawn = Float64Array.from({ length: 1_000_000 }, () => draw(random));
+      const whole = new LatencySketch();
+      const halves = [new LatencySketch(), new LatencySketch()] as const;
+      drawn.forEach((value, i) => {
+        whole.add(value);
+        halves[i % 2 === 0 ? 0 : 1].add(value);
+      });
+      halves[0].merge(halves[1]);
+      const sorted = drawn.toSorted();
+      const errors = quantiles.map((q) => {
+        const exact = sorted[Math.ceil(q * sorted.length) - 1] as number;
+        // A merge that differs in anything is an error of 100 %.
+        if (halves[0].quantile(q) !== whole.quantile(q)) return 100;
+        return (Math.abs((whole.quantile(q) as number) - exact) / exact) * 100;
+      });
+      await context.limit({
+        bar: 'A8',
+        name: `latency sketch, merged of two: largest relative error from P50 to P99.9, ${name}`,
+        unit: '%',
+        limit: 1,
+        runs: 1,
+        measure: () => Math.max(...errors),
+      });
+    }
   },
 });
 
