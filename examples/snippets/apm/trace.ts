@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 // #region trace
-import { PerformanceMonitoringManager, type Span, type Trace } from '@mnops/apm';
+import { PerformanceMonitoringManager } from '@mnops/apm';
+import { traceTree } from '@mnops/apm/terminal';
 
 const apm = new PerformanceMonitoringManager({ service: 'shop' });
 await apm.start();
@@ -15,15 +16,11 @@ const trace = await apm.getTrace(traceId);
 // #endregion
 
 // #region tree
-function tree(found: Trace, parent: Span | undefined = found.root, depth = 0): string[] {
-  if (parent === undefined) return [];
-  const line = `${'  '.repeat(depth)}${parent.name}  ${(Number(parent.durationNano) / 1e6).toFixed(2)} ms`;
-  const children = found.spans.filter((span) => span.parentSpanId === parent.spanId);
-  return [line, ...children.flatMap((child) => tree(found, child, depth + 1))];
-}
-if (trace !== undefined) console.log(tree(trace).join('\n'));
+if (trace !== undefined) console.log(traceTree(trace));
+// POST /orders  shop                 0.84 ms  ████████████████████████
+// └─ reserve stock  shop → stock     0.21 ms          ██████
 // #endregion
 
 assert.equal(trace?.complete, true);
-assert.match(tree(trace).join('\n'), /^POST \/orders {2}[\d.]+ ms\n {2}reserve stock {2}[\d.]+ ms$/);
+assert.match(trace === undefined ? '' : traceTree(trace), /\nPOST \/orders {2}shop .*\n└─ reserve stock {2}shop → stock /);
 await apm.stop();
