@@ -1,0 +1,110 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Span } from '@mnops/core/spi';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { batchOf } from '../delivery/span-queue.js';
+import { encodeOtlpJson } from '../providers/otlp/encode.js';
+import { slowCatalogTraces } from '../testing/slow-catalog.js';
+import { run } from './run.js';
+import type { Terminal } from './terminal.js';
+import { usage } from './usage.js';
+
+describe('mnops-apm', () => {
+  let folder: string;
+  let file: string;
+  let input = '';
+  let out = '';
+  let told = '';
+  const terminal: Terminal = {
+    color: false,
+    width: 100,
+    read: async () => input,
+    write: (text) => {
+      out += `${text}\n`;
+    },
+    tell: (text) => {
+      told += `${text}\n`;
+    },
+  };
+  const cli = async (...args: string[]): Promise<number> => {
+    out = '';
+    told = '';
+    return await run(args, terminal);
+  };
+  const request = (spans: readonly Span[]): string => encodeOtlpJson(batchOf(spans));
+  const { before, after, changedAt } = slowCatalogTraces();
+  const [oneTrace = []] = before;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'mnops-apm-cli-'));
+    file = join(folder, 'spans.jsonl');
+    await writeFile(file, [...before, ...after].map(request).join('\n'));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it('lists traces, the slow or the failed ones, as lines or as JSON', async () => {
+    expect(await cli('traces', file)).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(20);
+    expect(await cli('traces', file, '--min-ms', '200', '--limit', '1000')).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(after.length);
+    expect(await cli('traces', file, '--limit', '2', '--json')).toBe(0);
+    expect(JSON.parse(out)).toMatchObject([{ spans: [{}, {}] }, { spans: [{}, {}] }]);
+    expect(await cli('traces', file, '--errors')).toBe(3);
+    expect(told).toBe('No trace found.\n');
+  });
+
+  it('shows one trace by its id, or the beginning of it', async () => {
+    const id = oneTrace[0]?.traceId ?? '';
+    expect(await cli('trace', file, id)).toBe(0);
+    expect(out).toMatch(/^trace [0-9a-f]{32} .*\nGET \/ {2}gateway .*\n└─ GET \/items {2}catalog /);
+    const whole = out;
+    expect(await cli('trace', file, id.slice(0, 8))).toBe(0);
+    expect(out).toBe(whole);
+    expect(await cli('trace', file, 'ffff')).toBe(3);
+    expect(await cli('trace', file, '../x')).toBe(2);
+  });
+
+  it('wants more of an id that several traces begin with', async () => {
+    const twin = oneTrace.map((span) => ({
+      ...span,
+      traceId: `${span.traceId.slice(0, 31)}${span.traceId.endsWith('0') ? 1 : 0}`,
+    }));
+    await writeFile(file, [oneTrace, twin].map(request).join('\n'));
+    const begin = (oneTrace[0]?.traceId ?? '').slice(0, 30);
+    expect(await cli('trace', file, begin)).toBe(2);
+    expect(told).toContain(`More than one trace begins with ${begin}`);
+  });
+
+  it('shows baselines, the map, and the cause of a change', async () => {
+    expect(await cli('baselines', file, '--service', 'catalog')).toBe(0);
+    expect(out).toMatch(/catalog {2}GET \/items +80 /);
+    expect(await cli('map', file)).toBe(0);
+    expect(out).toContain('gateway  80 handled');
+    expect(await cli('cause', file, '--at', changedAt.toISOString())).toBe(0);
+    expect(out).toMatch(/^Most likely first .*\n1\. catalog/);
+    expect(await cli('cause', file)).toBe(2);
+    expect(told).toContain('--at');
+  });
+
+  it('reads standard input, and a request that goes over lines', async () => {
+    input = JSON.stringify(JSON.parse(request(oneTrace)), null, 2);
+    expect(await cli('traces', '-')).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('says what is wrong with a command line or a source, and how to do it', async () => {
+    expect(await cli()).toBe(2);
+    expect(await cli('--help')).toBe(0);
+    expect(out).toBe(`${usage}\n`);
+    expect(await cli('trees', file)).toBe(2);
+    expect(told).toBe('There is no command trees. Try mnops-apm --help.\n');
+    expect(await cli('traces', file, '--min-ms', 'slow')).toBe(2);
+    expect(await cli('traces', file, '--from', 'yesterday')).toBe(2);
+    expect(await cli('traces', join(folder, 'none'))).toBe(4);
+    expect(told).toContain('There is no file or folder');
+    await writeFile(file, '{"cut');
+    expect(await cli('traces', file)).toBe(4);
+    expect(told).toContain('MNOPS_APM_SPANS_INVALID');
+  });
+});
