@@ -12,6 +12,7 @@ import { JaegerPropagator } from '@opentelemetry/propagator-jaeger';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import type { Caller } from './caller.js';
 import { headerFormats, readFirst } from './header-formats.js';
 import { type PropagatorName, propagatorNames } from './propagator-names.js';
 import type { IncomingHeaders, RemoteSpanContext } from './trace-context.js';
@@ -20,8 +21,12 @@ const traceId = '0af7651916cd43dd8448eb211c80319c';
 const spanId = 'b7ad6b7169203331';
 const spanNames = propagatorNames.filter((name) => name !== 'baggage');
 
-function read(name: PropagatorName, headers: IncomingHeaders): RemoteSpanContext | undefined {
+function callerIn(name: PropagatorName, headers: IncomingHeaders): Caller | undefined {
   return readFirst(headerFormats([name]), (field) => headers[field]);
+}
+
+function read(name: PropagatorName, headers: IncomingHeaders): RemoteSpanContext | undefined {
+  return callerIn(name, headers)?.span;
 }
 
 function write(name: PropagatorName, context: RemoteSpanContext): Record<string, string> {

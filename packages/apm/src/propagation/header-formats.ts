@@ -1,3 +1,5 @@
+import type { Caller } from './caller.js';
+import { datadog } from './datadog.js';
 import type { PropagatorName } from './propagator-names.js';
 import {
   type IncomingHeaders,
@@ -10,22 +12,25 @@ import {
 /** Gives the value of a header by its name in lower case. */
 export type HeaderReader = (name: string) => IncomingHeaders[string];
 
-/** How one format says which span is the caller. */
+/** How one format says which span is the caller, and what was decided on sampling. */
 export interface HeaderFormat {
   /** Headers that it writes, in lower case. */
   readonly fields: readonly string[];
-  /** The caller's span; `undefined` when the headers name none, or are wrong. Never throws. */
-  read(header: HeaderReader): RemoteSpanContext | undefined;
-  write(context: RemoteSpanContext): readonly (readonly [name: string, value: string])[];
+  /** What the headers say; `undefined` when they say nothing, or are wrong. Never throws. */
+  read(header: HeaderReader): Caller | undefined;
+  /** @param caller - What came in with the trace, as far as it goes out again. */
+  write(context: RemoteSpanContext, caller?: Caller): readonly (readonly [name: string, value: string])[];
 }
 
 const hexadecimal = /^[0-9a-f]+$/;
 const zeroes = /^0+$/;
-const maxUnsigned64 = 0xffff_ffff_ffff_ffffn;
 
 const traceContext: HeaderFormat = {
   fields: ['traceparent', 'tracestate'],
-  read: (header) => readTraceContext({ traceparent: header('traceparent'), tracestate: header('tracestate') }),
+  read: (header) => {
+    const span = readTraceContext({ traceparent: header('traceparent'), tracestate: header('tracestate') });
+    return span && { span, sampling: (span.traceFlags & 1) === 1 ? 'yes' : 'no' };
+  },
   write: (context) => {
     const { traceState } = context;
     const parent = ['traceparent', traceParent(context)] as const;
@@ -34,16 +39,21 @@ const traceContext: HeaderFormat = {
 };
 
 const b3Multi: HeaderFormat = {
-  fields: ['x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled'],
+  fields: ['x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled', 'x-b3-flags'],
   read: (header) => {
     const debug = singleHeader(header('x-b3-flags'))?.trim() === '1';
     const sampled = debug ? 'd' : singleHeader(header('x-b3-sampled'))?.trim().toLowerCase();
-    return b3Parent(singleHeader(header('x-b3-traceid')), singleHeader(header('x-b3-spanid')), sampled);
+    const traceId = singleHeader(header('x-b3-traceid'));
+    const spanId = singleHeader(header('x-b3-spanid'));
+    const decision = b3Decision(sampled);
+    if (traceId === undefined && spanId === undefined) return sampled === undefined ? undefined : decision;
+    return b3Parent(traceId, spanId, decision);
   },
-  write: ({ traceId, spanId, traceFlags }) => [
+  write: ({ traceId, spanId, traceFlags }, caller) => [
     ['x-b3-traceid', traceId],
     ['x-b3-spanid', spanId],
-    ['x-b3-sampled', sampledDigit(traceFlags)],
+    // Debug implies sampled, which is not said twice.
+    debugs(traceFlags, caller) ? ['x-b3-flags', '1'] : ['x-b3-sampled', sampledDigit(traceFlags)],
   ],
 };
 
@@ -51,11 +61,19 @@ const b3: HeaderFormat = {
   fields: ['b3'],
   // Callers may send either form whatever is configured; the single header goes first.
   read: (header) => {
-    const [traceId, spanId, sampled, parentId, ...rest] = singleHeader(header('b3'))?.trim().split('-') ?? [];
+    const text = singleHeader(header('b3'))?.trim() ?? '';
+    const [traceId, spanId, sampled, parentId, ...rest] = text.split('-');
     const wrong = rest.length > 0 || (parentId !== undefined && identifier(parentId, [16]) === undefined);
-    return (wrong ? undefined : b3Parent(traceId, spanId, sampled)) ?? b3Multi.read(header);
+    const named = wrong ? undefined : b3Parent(traceId, spanId, b3Decision(sampled));
+    if (named !== undefined) return named;
+    const several = b3Multi.read(header);
+    if (several?.span !== undefined) return several;
+    // A decision alone: the caller begins no trace, or leaves that to us.
+    return (text === '' ? undefined : b3Decision(text)) ?? several;
   },
-  write: ({ traceId, spanId, traceFlags }) => [['b3', `${traceId}-${spanId}-${sampledDigit(traceFlags)}`]],
+  write: ({ traceId, spanId, traceFlags }, caller) => [
+    ['b3', `${traceId}-${spanId}-${debugs(traceFlags, caller) ? 'd' : sampledDigit(traceFlags)}`],
+  ],
 };
 
 const jaegerForm = /^([0-9a-f]{1,32}):([0-9a-f]{1,16}):[0-9a-f]{1,16}:([0-9a-f]{1,2})$/;
@@ -67,10 +85,15 @@ const jaeger: HeaderFormat = {
     const match = jaegerForm.exec(text?.trim().replace(/%3a/gi, ':').toLowerCase() ?? '');
     if (match === null) return undefined;
     const [, traceId = '', spanId = '', flags = '0'] = match;
-    return remote(traceId, spanId, (Number.parseInt(flags, 16) & 0b11) !== 0);
+    const bits = Number.parseInt(flags, 16);
+    const debug = (bits & 0b10) !== 0;
+    return withIds(traceId, spanId, { sampling: (bits & 0b11) === 0 ? 'no' : 'yes', ...(debug ? { debug } : {}) });
   },
-  write: ({ traceId, spanId, traceFlags }) => [
-    ['uber-trace-id', `${traceId}:${spanId}:0:${sampledDigit(traceFlags).padStart(2, '0')}`],
+  write: ({ traceId, spanId, traceFlags }, caller) => [
+    [
+      'uber-trace-id',
+      `${traceId}:${spanId}:0:${debugs(traceFlags, caller) ? '03' : sampledDigit(traceFlags).padStart(2, '0')}`,
+    ],
   ],
 };
 
@@ -90,7 +113,10 @@ const xray: HeaderFormat = {
     const root = xrayRoot.exec(said.get('Root')?.toLowerCase() ?? '');
     const parent = identifier(said.get('Parent'), [16]);
     if (root === null || parent === undefined) return undefined;
-    return remote(`${root[1]}${root[2]}`, parent, said.get('Sampled') !== '0');
+    const sampled = said.get('Sampled');
+    // `?` asks the service that is called to decide; so does a header without a decision.
+    const sampling = sampled === '0' ? 'no' : sampled === '1' ? 'yes' : 'open';
+    return withIds(`${root[1]}${root[2]}`, parent, { sampling });
   },
   write: ({ traceId, spanId, traceFlags }) => [
     [
@@ -98,30 +124,6 @@ const xray: HeaderFormat = {
       `Root=1-${traceId.slice(0, 8)}-${traceId.slice(8)};Parent=${spanId};Sampled=${sampledDigit(traceFlags)}`,
     ],
   ],
-};
-
-const datadogHigh = /(?:^|,)\s*_dd\.p\.tid=([0-9a-f]{16})\s*(?:,|$)/;
-const datadogPriority = /^-?\d{1,3}$/;
-
-const datadog: HeaderFormat = {
-  fields: ['x-datadog-trace-id', 'x-datadog-parent-id', 'x-datadog-sampling-priority', 'x-datadog-tags'],
-  read: (header) => {
-    const low = decimal64(singleHeader(header('x-datadog-trace-id')));
-    const parent = decimal64(singleHeader(header('x-datadog-parent-id')));
-    if (low === undefined || parent === undefined) return undefined;
-    const high = datadogHigh.exec(singleHeader(header('x-datadog-tags')) ?? '')?.[1] ?? '';
-    const priority = singleHeader(header('x-datadog-sampling-priority'))?.trim() ?? '';
-    return remote(`${high}${low}`, parent, !datadogPriority.test(priority) || Number(priority) > 0);
-  },
-  write: ({ traceId, spanId, traceFlags }) => {
-    const high = traceId.slice(0, 16);
-    return [
-      ['x-datadog-trace-id', BigInt(`0x${traceId.slice(16)}`).toString()],
-      ['x-datadog-parent-id', BigInt(`0x${spanId}`).toString()],
-      ['x-datadog-sampling-priority', sampledDigit(traceFlags)],
-      ...(zeroes.test(high) ? [] : [['x-datadog-tags', `_dd.p.tid=${high}`] as const]),
-    ];
-  },
 };
 
 const formats: Readonly<Record<Exclude<PropagatorName, 'baggage'>, HeaderFormat>> = {
@@ -133,41 +135,76 @@ const formats: Readonly<Record<Exclude<PropagatorName, 'baggage'>, HeaderFormat>
   datadog,
 };
 
-/** The formats that name the caller's span, in the order given. */
-export function headerFormats(names: readonly PropagatorName[]): readonly HeaderFormat[] {
+/** The formats of these names, in their order. Baggage names no span and is none of them. */
+export function headerFormats(names: readonly PropagatorName[]): HeaderFormat[] {
   return names.flatMap((name) => (name === 'baggage' ? [] : [formats[name]]));
 }
 
-/** What the first format with a caller says; `undefined` when none has one. */
-export function readFirst(given: readonly HeaderFormat[], header: HeaderReader): RemoteSpanContext | undefined {
-  for (const format of given) {
-    const found = format.read(header);
-    if (found !== undefined) return found;
+/**
+ * What the first format in the order that names a span says, with what the others add of the same trace; where none
+ * names a span, the first decision without one.
+ */
+export function readFirst(readers: readonly HeaderFormat[], header: HeaderReader): Caller | undefined {
+  let first: Caller | undefined;
+  for (const format of readers) {
+    const caller = format.read(header);
+    if (caller === undefined) continue;
+    if (first === undefined || (first.span === undefined && caller.span !== undefined)) first = caller;
+    else if (sameTrace(first.span, caller.span)) first = joined(first, caller);
   }
-  return undefined;
+  return first;
+}
+
+/** Formats with short ids send the low half of a trace id only. */
+function sameTrace(one: RemoteSpanContext | undefined, other: RemoteSpanContext | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  if (one.traceId.slice(16) !== other.traceId.slice(16)) return false;
+  const [high, low] = [one.traceId.slice(0, 16), other.traceId.slice(0, 16)];
+  return high === low || zeroes.test(high) || zeroes.test(low);
+}
+
+function joined(first: Caller, other: Caller): Caller {
+  const span = first.span && { ...first.span, traceState: first.span.traceState ?? other.span?.traceState };
+  const debug = first.debug ?? other.debug;
+  const datadogFacts = first.datadog ?? other.datadog;
+  return {
+    ...first,
+    span,
+    ...(debug === undefined ? {} : { debug }),
+    ...(datadogFacts === undefined ? {} : { datadog: datadogFacts }),
+  };
+}
+
+type Decision = Omit<Caller, 'span'>;
+
+function b3Decision(sampled: string | undefined): Decision | undefined {
+  if (sampled === undefined) return { sampling: 'open' };
+  if (sampled === 'd') return { sampling: 'yes', debug: true };
+  if (sampled === '1' || sampled === 'true') return { sampling: 'yes' };
+  return sampled === '0' || sampled === 'false' ? { sampling: 'no' } : undefined;
 }
 
 function b3Parent(
   trace: string | undefined,
   span: string | undefined,
-  sampled: string | undefined,
-): RemoteSpanContext | undefined {
+  decision: Decision | undefined,
+): Caller | undefined {
   const traceId = identifier(trace, [16, 32]);
   const spanId = identifier(span, [16]);
-  if (traceId === undefined || spanId === undefined) return undefined;
-  if (sampled !== undefined && !['0', '1', 'd', 'true', 'false'].includes(sampled)) return undefined;
-  return remote(traceId, spanId, sampled !== '0' && sampled !== 'false');
+  if (traceId === undefined || spanId === undefined || decision === undefined) return undefined;
+  return withIds(traceId, spanId, decision);
 }
 
-/** A caller that leaves the decision open counts as sampled: what has no parent is recorded too. */
-function remote(traceId: string, spanId: string, sampled: boolean): RemoteSpanContext | undefined {
+/** A caller that leaves the decision open has the flag set: who knows no better records what has no parent, too. */
+function withIds(traceId: string, spanId: string, decision: Decision): Caller | undefined {
   if (zeroes.test(traceId) || zeroes.test(spanId)) return undefined;
-  return {
+  const span = {
     traceId: traceId.padStart(32, '0'),
     spanId: spanId.padStart(16, '0'),
-    traceFlags: sampled ? 1 : 0,
+    traceFlags: decision.sampling === 'no' ? 0 : 1,
     traceState: undefined,
   };
+  return { span, ...decision };
 }
 
 function identifier(text: string | undefined, lengths: readonly number[]): string | undefined {
@@ -175,13 +212,10 @@ function identifier(text: string | undefined, lengths: readonly number[]): strin
   return lengths.includes(lower.length) && hexadecimal.test(lower) ? lower : undefined;
 }
 
-function decimal64(text: string | undefined): string | undefined {
-  const digits = text?.trim() ?? '';
-  if (!/^\d{1,20}$/.test(digits)) return undefined;
-  const value = BigInt(digits);
-  return value > maxUnsigned64 ? undefined : value.toString(16).padStart(16, '0');
-}
-
 function sampledDigit(traceFlags: number): string {
   return (traceFlags & 1) === 1 ? '1' : '0';
+}
+
+function debugs(traceFlags: number, caller: Caller | undefined): boolean {
+  return caller?.debug === true && (traceFlags & 1) === 1;
 }

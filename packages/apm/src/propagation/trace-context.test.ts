@@ -48,12 +48,41 @@ describe('readTraceContext', () => {
       readTraceContext({ traceparent: good, tracestate })?.traceState;
     expect(state(['a=1', 'b=2, c=3'])).toBe('a=1,b=2,c=3');
     expect(state('a=1,,b=2,')).toBe('a=1,b=2');
-    expect(state('t-1@vendor=x')).toBe('t-1@vendor=x');
-    for (const wrong of ['a', 'A=1', 'a=1,a=2', 'a=\u0000', 'a=b=c', `${'k'.repeat(300)}=1`, 'ä=1']) {
+    for (const kept of ['t-1@vendor=x', '0a=1', 'a@b@c=1', 'a@=1', 'a= 1', `${'k'.repeat(256)}=${'v'.repeat(256)}`]) {
+      expect(state(kept), kept).toBe(kept);
+    }
+    expect(state('a= 1 \t,\tb=2')).toBe('a= 1,b=2');
+    expect(state(['a=1,b=2,a=3', 'b=4'])).toBe('a=1,b=2');
+    for (const wrong of [
+      'a',
+      'A=1',
+      '@a=1',
+      'a =1',
+      'a.b=1',
+      'a=',
+      '=1',
+      'b=1,a',
+      'a=\u00e9',
+      'a=\u0000',
+      'a=b=c',
+      `${'k'.repeat(257)}=1`,
+      `a=${'v'.repeat(257)}`,
+      'ä=1',
+    ]) {
       expect(state(wrong), wrong).toBeUndefined();
     }
     expect(state(Array.from({ length: 33 }, (_, i) => `k${i}=1`).join(','))).toBeUndefined();
     expect(state(Array.from({ length: 32 }, (_, i) => `k${i}=1`).join(','))).toBeDefined();
+  });
+
+  it('shortens what is over 4,096 characters: long members first, then the oldest', () => {
+    const long = (key: string): string => `${key}=${'v'.repeat(200)}`;
+    const short = Array.from({ length: 12 }, (_, i) => `k${i}=1`);
+    const wide = Array.from({ length: 20 }, (_, i) => long(`w${String(i).padStart(2, '0')}`));
+    const text = [...short, ...wide].join(',');
+    const kept = readTraceContext({ traceparent: good, tracestate: text })?.traceState?.split(',') ?? [];
+    expect(kept.join(',').length).toBeLessThanOrEqual(4_096);
+    expect(kept).toEqual([...short, ...wide.slice(0, 19)]);
   });
 
   it("round-trips with OpenTelemetry's own propagator", () => {

@@ -1,3 +1,5 @@
+import { readTraceState, traceStateText } from './trace-state.js';
+
 /** What `traceparent` and `tracestate` say about the caller's span. */
 export interface RemoteSpanContext {
   readonly traceId: string;
@@ -9,15 +11,10 @@ export interface RemoteSpanContext {
 /** Headers as Node's HTTP server gives them; names in lower case. */
 export type IncomingHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-const parentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const parentForm = /^[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[^,]*)?[ \t]*$/;
 const zeroes = /^0+$/;
-/** Members that a `tracestate` may have; more invalidate it. */
-const maxMembers = 32;
-/** Characters of `tracestate` that are read; the standard asks for at least 512. */
-const maxStateCharacters = 4_096;
-const simpleKey = /^[a-z][a-z0-9_\-*/]{0,255}$/;
-const tenantKey = /^[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}$/;
-const memberValue = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+/** `sampled` and `random`. */
+const definedFlags = 0b11;
 
 /**
  * Reads W3C Trace Context (Level 2) headers. Never throws.
@@ -28,18 +25,20 @@ const memberValue = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3
 export function readTraceContext(headers: IncomingHeaders): RemoteSpanContext | undefined {
   const parent = singleHeader(headers['traceparent']);
   if (parent === undefined) return undefined;
-  const match = parentForm.exec(parent.trim());
+  const match = parentForm.exec(parent);
   if (match === null) return undefined;
   const [, version, traceId = '', spanId = '', flags = '00', rest] = match;
   if (version === 'ff' || zeroes.test(traceId) || zeroes.test(spanId)) return undefined;
   if (version === '00' && rest !== undefined) return undefined;
-  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), traceState: readState(headers['tracestate']) };
+  const state = readTraceState(headers['tracestate']);
+  const traceState = state && traceStateText(state);
+  // Of the flags only `sampled` and `random` are defined; others must not be passed on.
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & definedFlags, traceState };
 }
 
 /** The `traceparent` text of a span, in version 00. */
 export function traceParent(context: { traceId: string; spanId: string; traceFlags: number }): string {
-  // Of the flags only `sampled` and `random` are defined; others must not be passed on.
-  const flags = (context.traceFlags & 0b11).toString(16).padStart(2, '0');
+  const flags = (context.traceFlags & definedFlags).toString(16).padStart(2, '0');
   return `00-${context.traceId}-${context.spanId}-${flags}`;
 }
 
@@ -50,22 +49,4 @@ export function singleHeader(value: string | readonly string[] | undefined): str
   return Array.isArray(value) && value.length === 1 && typeof value[0] === 'string'
     ? singleHeader(value[0])
     : undefined;
-}
-
-function readState(value: string | readonly string[] | undefined): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  const text = Array.isArray(value) ? value.filter((part) => typeof part === 'string').join(',') : value;
-  if (typeof text !== 'string' || text.length > maxStateCharacters) return undefined;
-  const members = new Map<string, string>();
-  for (const part of text.split(',')) {
-    const member = part.trim();
-    if (member === '') continue;
-    const separator = member.indexOf('=');
-    const key = member.slice(0, Math.max(0, separator));
-    const entry = member.slice(separator + 1);
-    if (!(simpleKey.test(key) || tenantKey.test(key)) || !memberValue.test(entry) || members.has(key)) return undefined;
-    members.set(key, entry);
-  }
-  if (members.size === 0 || members.size > maxMembers) return undefined;
-  return [...members].map(([key, entry]) => `${key}=${entry}`).join(',');
 }

@@ -6,13 +6,15 @@ import type {
   TextMapPropagator,
   Tracer,
 } from '@opentelemetry/api';
-import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { headerFormats, readFirst } from '../propagation/header-formats.js';
+import type { ReadableSpan, Sampler, SpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { callerDecision } from '../propagation/caller.js';
+import { createPropagator } from '../propagation/propagator.js';
 import type { PropagatorName } from '../propagation/propagator-names.js';
 import type { IncomingHeaders } from '../propagation/trace-context.js';
 import { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
 import { randomIds } from './random-ids.js';
+import { setRandomFlag } from './trace-flags.js';
 
 /** What the host needs of OpenTelemetry, loaded and wired. */
 export interface OtelRuntime {
@@ -87,7 +89,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
   const contexts: ContextManager = new hooks.AsyncLocalStorageContextManager().enable();
   const provider = new sdk.BasicTracerProvider({
     // Everything is given, so that the SDK's own reading of OTEL_* variables decides nothing.
-    sampler: new sdk.ParentBasedSampler({ root: new sdk.AlwaysOnSampler() }),
+    sampler: heedingCaller(api, new sdk.AlwaysOnSampler(), (root) => new sdk.ParentBasedSampler({ root })),
     resource: resources.resourceFromAttributes({ ...options.resource }),
     spanLimits: {
       attributeCountLimit: limits.attributes,
@@ -100,39 +102,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     idGenerator: randomIds(),
     spanProcessors: [processor],
   });
-  const baggage = new core.W3CBaggagePropagator();
-  const formats = headerFormats(options.propagators);
-  const carriesBaggage = options.propagators.includes('baggage');
-  const propagator: TextMapPropagator = {
-    fields: () => [...formats.flatMap((format) => format.fields), ...(carriesBaggage ? baggage.fields() : [])],
-    inject(context, carrier, setter) {
-      const span = api.trace.getSpanContext(context);
-      if (span !== undefined && api.isSpanContextValid(span) && !core.isTracingSuppressed(context)) {
-        const { traceId, spanId, traceFlags } = span;
-        const said = { traceId, spanId, traceFlags, traceState: span.traceState?.serialize() };
-        for (const format of formats) {
-          for (const [name, value] of format.write(said)) setter.set(carrier, name, value);
-        }
-      }
-      if (carriesBaggage) baggage.inject(context, carrier, setter);
-    },
-    extract(context, carrier, getter) {
-      const remote = readFirst(formats, (name) => getter.get(carrier, name));
-      let result = context;
-      if (remote !== undefined) {
-        const { traceState, ...ids } = remote;
-        result = api.trace.setSpanContext(context, {
-          ...ids,
-          isRemote: true,
-          ...(traceState === undefined ? {} : { traceState: api.createTraceState(traceState) }),
-        });
-      }
-      if (!carriesBaggage) return result;
-      // The SDK reads a list of values as texts without looking.
-      const get: typeof getter.get = (from, name) => [getter.get(from, name) ?? []].flat().filter(isText);
-      return baggage.extract(result, carrier, { get, keys: (from) => getter.keys(from) });
-    },
-  };
+  const propagator = createPropagator(api, options.propagators, core.isTracingSuppressed);
   let foreign = false;
   const active = (): Context => (foreign ? api.context.active() : contexts.active());
   const withContext = <T>(context: Context, run: () => T): T =>
@@ -140,7 +110,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
   const within = <T>(context: Context, span: Span, run: (span: Span) => T): T =>
     withContext(api.trace.setSpan(context, span), () => run(span));
   const getTracer = (name: string, version?: string): Tracer =>
-    tracerOn(provider.getTracer(name, version), active, within);
+    tracerOn(api, provider.getTracer(name, version), active, within);
   const owns = options.registerGlobals && claimGlobals(api, { getTracer }, contexts, propagator);
   // With somebody else's globals in place, their context manager is the one that instrumented libraries use.
   foreign = options.registerGlobals && !owns;
@@ -167,6 +137,21 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
 
 type Api = typeof import('@opentelemetry/api');
 
+/** The SDK's parent-based sampler, which knows only parents that have decided. */
+function heedingCaller(api: Api, root: Sampler, parentBased: (root: Sampler) => Sampler): Sampler {
+  const below = parentBased(root);
+  const decisions = api.SamplingDecision;
+  return {
+    shouldSample(context, ...rest) {
+      const decision = callerDecision(context, api.trace.getSpanContext(context));
+      if (decision === 'yes') return { decision: decisions.RECORD_AND_SAMPLED };
+      if (decision === 'no') return { decision: decisions.NOT_RECORD };
+      return (decision === 'open' ? root : below).shouldSample(context, ...rest);
+    },
+    toString: () => below.toString(),
+  };
+}
+
 /** Sets all three globals, or none when any of them is taken. */
 function claimGlobals(
   api: Api,
@@ -189,13 +174,16 @@ function claimGlobals(
 
 /** The SDK's tracer with contexts looked up and set in our manager, which is not the global one in every case. */
 function tracerOn(
+  api: Api,
   tracer: Tracer,
   active: () => Context,
   within: <T>(context: Context, span: Span, run: (span: Span) => T) => T,
 ): Tracer {
-  const startSpan: Tracer['startSpan'] = (name, options, context) => {
+  const startSpan: Tracer['startSpan'] = (name, options, context = active()) => {
     try {
-      const span = tracer.startSpan(String(name), options, context ?? active());
+      const span = tracer.startSpan(String(name), options, context);
+      const parent = options?.root === true ? undefined : api.trace.getSpanContext(context);
+      setRandomFlag(span, parent, api.isSpanContextValid);
       return span.isRecording() ? new GuardedSpan(span) : span;
     } catch {
       // Options that the SDK cannot read cost a span, never the user's work.
@@ -229,8 +217,4 @@ function startBeside(span: TimedSpan, parent: TimedSpan): void {
   const atMs = timeOriginMs + offsetMs + monotonicMs;
   const seconds = Math.floor(atMs / 1_000);
   span.startTime = [seconds, Math.floor((atMs - seconds * 1_000) * 1e6)];
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
 }
