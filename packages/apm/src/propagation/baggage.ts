@@ -11,7 +11,9 @@ const maxItemBytes = 4_096;
 const maxReadCharacters = 65_536;
 /** Name of a header, and so of what is sent in a header of its own. */
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const propertiesForm = /^[\x20\x09\x21\x23-\x2b\x2d-\x7e]+$/;
+/** OpenTelemetry's SDKs send names with parentheses, which no token has. */
+const readableKey = /^[\x21-\x7e]+$/;
+const propertiesForm = /^[\t\x20\x21\x23-\x2b\x2d-\x7e]+$/;
 const loneSurrogates = /\p{Surrogate}/gu;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -32,7 +34,7 @@ export function readBaggage(value: unknown): ReadonlyMap<string, BaggageItem> {
     const [pair = '', ...properties] = member.split(';');
     const separator = pair.indexOf('=');
     const key = pair.slice(0, Math.max(0, separator)).trim();
-    if (!token.test(key)) continue;
+    if (!readableKey.test(key)) continue;
     const rest = properties.join(';').trim();
     items.set(decoded(key), {
       value: decoded(pair.slice(separator + 1).trim()),
@@ -52,7 +54,7 @@ export function baggageText(items: Iterable<readonly [string, BaggageItem]>): st
     if (count >= maxItems) break;
     if (key === '') continue;
     const rest = properties !== undefined && propertiesForm.test(properties) ? `;${properties}` : '';
-    const member = `${encoded(key)}=${encoded(value)}${rest}`;
+    const member = `${encodedKey(key)}=${encoded(value)}${rest}`;
     const longer = text === '' ? member : `${text},${member}`;
     if (member.length > maxItemBytes || longer.length > maxBytes) continue;
     text = longer;
@@ -94,6 +96,10 @@ export function jaegerBaggage(
     if (headers.length >= maxItems) break;
   }
   return headers;
+}
+
+function encodedKey(key: string): string {
+  return encoded(key).replaceAll('(', '%28').replaceAll(')', '%29');
 }
 
 function encoded(text: unknown): string {
