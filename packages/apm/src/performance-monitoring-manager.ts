@@ -186,6 +186,12 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     return this.#tracing.runtime?.extract(headers) ?? emptyContext();
   }
 
+  /** Runs work with a context active, such as one from `extract`. Returns what the work returned. */
+  withContext<T>(context: Context, run: () => T): T {
+    const { runtime } = this.#tracing;
+    return runtime === undefined ? run() : runtime.withContext(context, run);
+  }
+
   /**
    * Records finished spans of other processes: they join traces, baselines, map and request figures here. They are not
    * delivered to this manager's exporters, which is the business of the process that made them.

@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http';
+import type { Context, Span, Tracer } from '@opentelemetry/api';
+import type { IncomingHeaders } from '../propagation/trace-context.js';
+import type { HttpRequestFacts } from './request-facts.js';
+
+/** What is needed of a `PerformanceMonitoringManager`. */
+export interface HttpTracing {
+  readonly tracer: Tracer;
+  inject(headers: Record<string, string>, context?: Context): void;
+  extract(headers: IncomingHeaders): Context;
+  withContext<T>(context: Context, run: () => T): T;
+}
+
+/** Which requests get spans, and what the spans say. */
+export interface HttpInstrumentationOptions {
+  /** Requests to `node:http` and `node:https` servers. Default true. */
+  readonly incoming?: boolean | undefined;
+  /** Requests of `node:http`, `node:https`, `fetch` and undici. Default true. */
+  readonly outgoing?: boolean | undefined;
+  /** True for requests without a span, such as probes; work inside an ignored incoming request gets none either. */
+  readonly ignore?: ((request: HttpRequestFacts) => boolean) | undefined;
+  /**
+   * Route of an incoming request that was answered, such as `/items/:id`: it becomes `http.route` and part of the name.
+   * Default: the route of Express, or what an OpenTelemetry instrumentation of the framework says.
+   */
+  readonly route?: ((request: IncomingMessage) => string | undefined) | undefined;
+  /** Called when a span has begun, to add attributes. */
+  readonly onRequest?: ((span: Span, request: HttpRequestFacts) => void) | undefined;
+}
+
+/** A running instrumentation, as its parts see it. */
+export interface ActiveInstrumentation {
+  readonly apm: HttpTracing;
+  readonly options: HttpInstrumentationOptions;
+  /** False once it was undone while somebody else's wrapper still leads here. */
+  active: boolean;
+}
+
+/** OpenTelemetry's numbers. */
+export const serverKind = 1;
+export const clientKind = 2;
+export const errorStatus = 2;
+
+/** Headers that say that a request belongs to a span already. */
+const parentHeaders = new Set(['traceparent', 'b3', 'x-b3-traceid', 'uber-trace-id', 'x-datadog-trace-id']);
+
+/** Whether a header names a parent. */
+export function namesParent(header: unknown): boolean {
+  return typeof header === 'string' && parentHeaders.has(header.toLowerCase());
+}
+
+/** Whether a request is to have no span. A hook that throws ignores nothing. */
+export function ignores({ options }: ActiveInstrumentation, facts: HttpRequestFacts): boolean {
+  try {
+    return options.ignore?.(facts) === true;
+  } catch {
+    return false;
+  }
+}
+
+/** Tells the user's hook of a span; what it throws stays here. */
+export function announce({ options }: ActiveInstrumentation, span: Span, facts: HttpRequestFacts): void {
+  try {
+    options.onRequest?.(span, facts);
+  } catch {}
+}
+
+const officialNames = new Set(['incomingRequest', 'outgoingRequest', 'outgoingGetRequest', 'httpsOutgoingRequest']);
+
+/** Marks that OpenTelemetry's instrumentations leave on functions. */
+interface Wrapped {
+  readonly name?: unknown;
+  readonly __wrapped?: unknown;
+  readonly __original?: unknown;
+}
+
+/** Whether OpenTelemetry's own instrumentation of `http` is at work in a function, or in one that it wraps. */
+export function isOfficial(wrapped: unknown): boolean {
+  let current = wrapped;
+  for (let depth = 0; typeof current === 'function' && depth < 8; depth += 1) {
+    const { name, __wrapped, __original } = current as Wrapped;
+    if (__wrapped === true && officialNames.has(String(name))) return true;
+    current = __original;
+  }
+  return false;
+}
+
+type Emit = (this: unknown, event: string | symbol, ...values: unknown[]) => boolean;
+
+/**
+ * Sees the events of one emitter before its listeners do. Not a listener itself: that Node finds none of `response` or
+ * `error` means something.
+ */
+export function watchEvents(
+  emitter: { emit: (event: string, ...values: never[]) => boolean },
+  see: (event: string | symbol, values: readonly unknown[], pass: () => boolean) => boolean,
+): void {
+  const original = emitter.emit as unknown as Emit;
+  const emit: Emit = function (this: unknown, event, ...values) {
+    return see(event, values, () => Reflect.apply(original, this, [event, ...values]) as boolean);
+  };
+  Object.defineProperty(emitter, 'emit', { value: emit, configurable: true, writable: true, enumerable: false });
+}
