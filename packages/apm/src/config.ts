@@ -16,6 +16,12 @@ import type { Clock, Notifier, SecretResolver, ServiceIdentity, TraceExporter } 
 import * as v from 'valibot';
 import type { AnomalySignal } from './analysis/anomaly.js';
 import { type PropagatorName, propagatorNames } from './propagation/propagator-names.js';
+import {
+  type ResolvedSampling,
+  resolveSampling,
+  type SamplingConfig,
+  samplingSchema,
+} from './sampling/sampling-config.js';
 
 /** Bounds of what waits to be delivered, per exporter. */
 export interface QueueConfig {
@@ -109,6 +115,8 @@ export interface APMConfig {
   readonly notifiers?: readonly Notifier[] | undefined;
   readonly queue?: QueueConfig | undefined;
   readonly store?: StoreConfig | undefined;
+  /** Which traces are recorded and kept. Default: as the caller decided, else all. */
+  readonly sampling?: SamplingConfig | undefined;
   readonly spanLimits?: SpanLimits | undefined;
   /** False: tracing and delivery only. */
   readonly analysis?: AnalysisConfig | false | undefined;
@@ -154,6 +162,7 @@ const configSchema = v.strictObject({
       maxSpansPerTrace: v.optional(countSchema),
     }),
   ),
+  sampling: v.optional(samplingSchema),
   spanLimits: v.optional(
     v.strictObject({
       attributes: v.optional(countSchema),
@@ -208,6 +217,7 @@ export interface ResolvedConfig {
   readonly notifiers: readonly Notifier[];
   readonly queue: Filled<QueueConfig>;
   readonly store: Filled<StoreConfig>;
+  readonly sampling: ResolvedSampling;
   readonly spanLimits: Filled<SpanLimits>;
   readonly analysis:
     | (Filled<Omit<AnalysisConfig, 'anomalies'>> & { readonly anomalies: ResolvedAnomalies })
@@ -250,6 +260,7 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
       input.queue,
     ),
     store: filled({ maxTraces: 10_000, maxBytes: 33_554_432, maxSpansPerTrace: 10_000 }, input.store),
+    sampling: resolveSampling(input.sampling),
     spanLimits: filled({ attributes: 128, events: 128, links: 128, valueLength: 65_536 }, input.spanLimits),
     analysis: input.analysis === false ? undefined : resolveAnalysis(input.analysis ?? {}),
     propagators: [...new Set(input.propagators ?? (['tracecontext', 'baggage'] as const))],

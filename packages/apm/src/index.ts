@@ -33,6 +33,16 @@ export { PerformanceMonitoringManager } from './performance-monitoring-manager.j
 export type { PropagatorName } from './propagation/propagator-names.js';
 export type { IncomingHeaders } from './propagation/trace-context.js';
 export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
+export type {
+  HeadSampler,
+  SamplerLike,
+  SamplingConfig,
+  SamplingRule,
+  TailRule,
+  TailSamplingConfig,
+} from './sampling/sampling-config.js';
+export type { KeepReason, SamplingDropReason, SamplingStats } from './sampling/sampling-stats.js';
+export type { SpanMatch } from './sampling/span-match.js';
 export type { APMStats } from './stats.js';
 export type { TraceQuery } from './store/trace-query.js';
 export type { TraceRingStats } from './store/trace-ring.js';

@@ -17,6 +17,7 @@ import { type IngestReport, spanProblem } from './ingest.js';
 import type { IncomingHeaders } from './propagation/trace-context.js';
 import { checkQuery } from './query-options.js';
 import { findRootCauseIn, type RootCauseQuery, type RootCauseReport } from './root-cause-query.js';
+import { Sampling } from './sampling/sampling.js';
 import { anomalyHealthSource } from './seams/health-source.js';
 import { traceMetricSource } from './seams/metric-source.js';
 import { RequestSeries } from './seams/request-series.js';
@@ -45,6 +46,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #events: EventHub<APMEvents> = eventHub<APMEvents>();
   readonly #ring: TraceRing;
   readonly #analysis: AnalysisEngine | undefined;
+  readonly #sampling: Sampling;
   readonly #tracing: Tracing;
   readonly #deliveries: Deliveries;
   readonly #notices: AnomalyNotices;
@@ -74,12 +76,16 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       degrade: (reason) => this.#lifecycle.degrade(reason),
       recover: (reason) => this.#lifecycle.recover(reason),
       quietly: (run) => (this.#tracing.runtime === undefined ? run() : this.#tracing.runtime.quietly(run)),
+      rated: (rates) => this.#sampling.heed(rates),
     });
-    this.#tracing = new Tracing(this.#config, (span, resource, endMs, durationMs, nowMs) => {
+    this.#sampling = new Sampling(this.#config, (span, resource, endMs, durationMs) => {
       const recorded = this.#deliveries.any ? new RecordedSpan(span, resource) : undefined;
       this.#ring.addEnded(span, resource, endMs - durationMs, endMs);
-      this.#analysis?.observeEnded(span, resource, endMs, durationMs, nowMs);
       if (recorded !== undefined) this.#deliveries.add(recorded);
+    });
+    this.#tracing = new Tracing(this.#config, this.#sampling, (span, resource, endMs, durationMs, nowMs) => {
+      this.#analysis?.observeEnded(span, resource, endMs, durationMs, nowMs, this.#sampling.countOf(span));
+      this.#sampling.take(span, resource, endMs, durationMs, nowMs);
     });
     this.#lifecycle = new Lifecycle({
       name: 'PerformanceMonitoringManager',
@@ -87,6 +93,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       start: (call) => this.#start(call),
       drain: async (call) => {
         this.#tracing.settle();
+        this.#sampling.finish();
         await this.#deliveries.flush(call);
       },
       close: () => this.#close(),
@@ -313,6 +320,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     const analysis = this.#analysis;
     return {
       spans: { ...this.#tracing.counts, ingested: this.#ingested.accepted, rejected: this.#ingested.rejected },
+      sampling: this.#sampling.stats,
       traces: this.#ring.stats,
       analysis: {
         operations: analysis?.operations.size ?? 0,
@@ -330,7 +338,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   async #start(call: Call): Promise<void> {
     await this.#tracing.start();
     await this.#deliveries.open(call);
-    if (this.#analysis !== undefined) this.#schedule(this.#analysis);
+    if (this.#analysis !== undefined || this.#sampling.waits) this.#schedule();
     if (!this.#config.processHooks) return;
     this.#removeHook = processHooks().register({
       name: 'apm',
@@ -341,13 +349,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     });
   }
 
-  #schedule(analysis: AnalysisEngine): void {
+  #schedule(): void {
     const { clock } = this.#config;
     const everyMs = Math.min(this.#config.analysis?.bucketMs ?? 10_000, 1_000);
     this.#timer = clock.setTimer(everyMs, () => {
       this.#tracing.settle();
-      analysis.roll(clock.now(), clock.monotonic());
-      this.#schedule(analysis);
+      this.#analysis?.roll(clock.now(), clock.monotonic());
+      this.#sampling.sweep();
+      this.#schedule();
     });
   }
 
@@ -355,6 +364,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     this.#timer?.cancel();
     this.#removeHook?.();
     this.#tracing.stop();
+    this.#sampling.finish();
     await this.#deliveries.close();
     await this.#notices.settled();
   }

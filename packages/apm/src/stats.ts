@@ -1,5 +1,6 @@
 import type { NoticeStats } from './anomaly-notices.js';
 import type { ExporterStats } from './delivery/delivery-report.js';
+import type { SamplingStats } from './sampling/sampling-stats.js';
 import type { TraceRingStats } from './store/trace-ring.js';
 import type { SpanCounts } from './tracing/tracing.js';
 
@@ -10,6 +11,7 @@ export interface APMStats {
     readonly ingested: number;
     readonly rejected: number;
   };
+  readonly sampling: SamplingStats;
   readonly traces: TraceRingStats;
   readonly analysis: {
     readonly operations: number;

@@ -1,5 +1,7 @@
 import type { Span } from '@mnops/core/spi';
 import { epochMs } from './analysis/span-facts.js';
+import { adjustedCountOf, keptByKey } from './sampling/adjusted-count.js';
+import { isKeepReason, type KeepReason } from './sampling/sampling-stats.js';
 
 /** The spans of one request, of all services that took part. */
 export interface Trace {
@@ -16,6 +18,9 @@ export interface Trace {
   readonly services: readonly string[];
   /** True when the root is there, the parent of every span is, and no span was left out for a limit. */
   readonly complete: boolean;
+  readonly keptBy: KeepReason;
+  /** How many traces this one stands for; 1 when all were kept. */
+  readonly adjustedCount: number;
 }
 
 /** Assembles one trace from its spans, which may come in any order. */
@@ -24,8 +29,9 @@ export function assembleTrace(traceId: string, spans: readonly Span[], whole: bo
   const ids = new Set(sorted.map((span) => span.spanId));
   const root = sorted.find((span) => span.parentSpanId === undefined);
   const orphan = sorted.some((span) => span.parentSpanId !== undefined && !ids.has(span.parentSpanId));
-  const first = sorted[0]?.startTimeUnixNano ?? 0n;
-  let last = first;
+  const first = root ?? sorted[0];
+  const startNano = sorted[0]?.startTimeUnixNano ?? 0n;
+  let last = startNano;
   for (const { startTimeUnixNano, durationNano } of sorted) {
     if (startTimeUnixNano + durationNano > last) last = startTimeUnixNano + durationNano;
   }
@@ -33,11 +39,13 @@ export function assembleTrace(traceId: string, spans: readonly Span[], whole: bo
     traceId,
     ...(root === undefined ? {} : { root }),
     spans: sorted,
-    startedAt: new Date(epochMs(first)),
-    durationMs: Number(last - first) / 1e6,
+    startedAt: new Date(epochMs(startNano)),
+    durationMs: Number(last - startNano) / 1e6,
     hasError: sorted.some((span) => span.status.code === 'error'),
     services: [...new Set(sorted.map((span) => String(span.resource['service.name'] ?? 'unknown_service')))],
     complete: root !== undefined && !orphan && whole,
+    keptBy: sorted.map(({ attributes }) => attributes[keptByKey]).find(isKeepReason) ?? 'head',
+    adjustedCount: first === undefined ? 1 : adjustedCountOf(first),
   };
 }
 

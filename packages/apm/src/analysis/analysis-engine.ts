@@ -66,8 +66,9 @@ export class AnalysisEngine {
     endMs: number,
     durationMs: number,
     nowMs: number,
+    count?: number,
   ): void {
-    const facts = factsOfEnded(span, this.#originOf(resource), endMs, durationMs);
+    const facts = factsOfEnded(span, this.#originOf(resource), endMs, durationMs, count);
     this.#count(facts, span.attributes as SpanAttributes, nowMs);
   }
 
@@ -81,7 +82,8 @@ export class AnalysisEngine {
     this.operations.observe(facts);
     this.edges.observe(facts, nowMs);
     if (facts.kind !== 'server') return;
-    this.requests.observe(facts.origin, facts.operation, attributes, facts.error, facts.endMs, facts.durationMs);
+    const { origin, operation, error, endMs, durationMs, count } = facts;
+    this.requests.observe(origin, operation, attributes, error, endMs, durationMs, count);
   }
 
   #originOf(resource: SpanAttributes): Origin {

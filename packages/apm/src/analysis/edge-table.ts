@@ -235,9 +235,10 @@ export class EdgeTable {
 
   #count(facts: SpanFacts): void {
     const node = this.#node(facts.origin.service);
-    node.calls += 1;
-    if (facts.error) node.errors += 1;
-    node.durationMs.add(facts.durationMs);
+    const count = facts.count ?? 1;
+    node.calls += count;
+    if (facts.error) node.errors += count;
+    node.durationMs.add(facts.durationMs, count);
   }
 
   #node(name: string): Node {
@@ -266,11 +267,12 @@ function emptyEdge(client: string, server: string, connection: Connection): Edge
   };
 }
 
-/** Counts one call; it failed when either side says so. */
+/** Counts one call; it failed when either side says so. The side that was kept more rarely says how many it stands for. */
 function record(edge: Edge, caller: SpanFacts | undefined, called: SpanFacts | undefined): void {
-  edge.calls += 1;
-  if (caller?.error === true || called?.error === true) edge.errors += 1;
+  const count = Math.max(caller?.count ?? 1, called?.count ?? 1);
+  edge.calls += count;
+  if (caller?.error === true || called?.error === true) edge.errors += count;
   edge.lastSeenMs = Math.max(edge.lastSeenMs, caller?.endMs ?? 0, called?.endMs ?? 0);
-  if (caller !== undefined) edge.clientMs.add(caller.durationMs);
-  if (called !== undefined) edge.serverMs.add(called.durationMs);
+  if (caller !== undefined) edge.clientMs.add(caller.durationMs, count);
+  if (called !== undefined) edge.serverMs.add(called.durationMs, count);
 }

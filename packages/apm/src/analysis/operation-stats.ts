@@ -14,22 +14,34 @@ export class OperationStats {
   slowestTraceId = '';
   readonly failedTraceIds: string[] = [];
   #slowestMs = -1;
+  #squares = 0;
 
-  add(durationMs: number, error: boolean, traceId: string): void {
-    this.count += 1;
-    this.durationMs.add(durationMs);
-    this.moments.add(durationMs);
+  /**
+   * Spans that would say as much if each stood for itself alone: a few that stand for many say less than many
+   * (Kish's effective sample size).
+   */
+  get evidence(): number {
+    return this.#squares > 0 ? (this.count * this.count) / this.#squares : 0;
+  }
+
+  /** @param count - How many spans this one stands for. */
+  add(durationMs: number, error: boolean, traceId: string, count = 1): void {
+    this.count += count;
+    this.#squares += count * count;
+    this.durationMs.add(durationMs, count);
+    this.moments.add(durationMs, count);
     if (durationMs > this.#slowestMs) {
       this.#slowestMs = durationMs;
       this.slowestTraceId = traceId;
     }
     if (!error) return;
-    this.errors += 1;
+    this.errors += count;
     if (this.failedTraceIds.length < exemplarLimit) this.failedTraceIds.push(traceId);
   }
 
   merge(other: OperationStats): void {
     this.count += other.count;
+    this.#squares += other.#squares;
     this.errors += other.errors;
     this.durationMs.merge(other.durationMs);
     this.moments.merge(other.moments);
@@ -37,6 +49,7 @@ export class OperationStats {
 
   scale(factor: number): void {
     this.count *= factor;
+    this.#squares *= factor;
     this.errors *= factor;
     this.durationMs.scale(factor);
     this.moments.scale(factor);

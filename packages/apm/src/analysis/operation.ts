@@ -44,7 +44,7 @@ export class Operation {
       this.#current = this.#bucket(index);
       this.#currentIndex = index;
     }
-    this.#current.add(facts.durationMs, facts.error, facts.traceId);
+    this.#current.add(facts.durationMs, facts.error, facts.traceId, facts.count);
   }
 
   /** Takes the bucket out of the open ones; a bucket without spans is empty stats. */

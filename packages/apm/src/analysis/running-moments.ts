@@ -28,13 +28,13 @@ export class RunningMoments {
     return Math.sqrt(this.variance);
   }
 
-  /** Takes one value; `NaN` and infinite values are ignored. */
-  add(value: number): void {
-    if (value - value !== 0) return;
-    this.#count += 1;
+  /** Takes one value; `NaN`, infinite values and weights that are not above 0 are ignored. */
+  add(value: number, weight = 1): void {
+    if (!(value - value === 0 && weight > 0)) return;
+    this.#count += weight;
     const distance = value - this.#mean;
-    this.#mean += distance / this.#count;
-    this.#squares += distance * (value - this.#mean);
+    this.#mean += (weight * distance) / this.#count;
+    this.#squares += weight * distance * (value - this.#mean);
   }
 
   /** Takes everything that other moments have seen. */

@@ -1,4 +1,5 @@
 import type { Span, SpanAttributes, SpanKindName } from '@mnops/core/spi';
+import { adjustedCountOf, countOfEnded } from '../sampling/adjusted-count.js';
 import { kindNames, type ReadableSpanLike } from '../tracing/recorded-span.js';
 
 /** Which program, in which version and replica, made a span. */
@@ -29,6 +30,8 @@ export interface SpanFacts {
   readonly endMs: number;
   readonly durationMs: number;
   readonly error: boolean;
+  /** How many spans this one stands for. Default 1. */
+  readonly count?: number | undefined;
   /** Only of client, producer and consumer spans. */
   readonly peer: Peer | undefined;
 }
@@ -98,7 +101,13 @@ export function peerOf(span: Pick<Span, 'kind' | 'attributes'>): Peer | undefine
 const errorStatus = 2;
 
 /** The facts of a span of the SDK, read from it as it is. */
-export function factsOfEnded(span: ReadableSpanLike, origin: Origin, endMs: number, durationMs: number): SpanFacts {
+export function factsOfEnded(
+  span: ReadableSpanLike,
+  origin: Origin,
+  endMs: number,
+  durationMs: number,
+  count: number = countOfEnded(span),
+): SpanFacts {
   const { traceId, spanId } = span.spanContext();
   const kind = kindNames[span.kind] ?? 'internal';
   const named = { name: span.name, kind, attributes: span.attributes as SpanAttributes };
@@ -112,6 +121,7 @@ export function factsOfEnded(span: ReadableSpanLike, origin: Origin, endMs: numb
     endMs,
     durationMs,
     error: span.status.code === errorStatus,
+    count,
     peer: peerOf(named),
   };
 }
@@ -129,6 +139,7 @@ export function factsOf(span: Span, origin?: Origin, endMs?: number, durationMs?
     endMs: endMs ?? epochMs(span.startTimeUnixNano) + duration,
     durationMs: duration,
     error: span.status.code === 'error',
+    count: adjustedCountOf(span),
     peer: peerOf(span),
   };
 }

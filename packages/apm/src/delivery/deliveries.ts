@@ -11,6 +11,7 @@ export interface DeliveryListeners {
   readonly degrade: (reason: string) => void;
   readonly recover: (reason: string) => void;
   readonly quietly: <T>(run: () => T) => T;
+  readonly rated: (rates: ReadonlyMap<string, number>) => void;
 }
 
 /** Milliseconds that closing an exporter may take. */
@@ -34,6 +35,7 @@ export class Deliveries {
         secrets,
         random,
         quietly: listeners.quietly,
+        onRates: listeners.rated,
         onDropped: (reason, count, code) =>
           listeners.emit('spans:dropped', {
             exporter: exporter.id,

@@ -1,7 +1,7 @@
 import { codeOf, MnopsError, withCall } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
 import { retry } from '@mnops/core/resilience';
-import type { Call, Clock, SecretResolver, Span, TraceExporter } from '@mnops/core/spi';
+import type { Call, Clock, ExportAnswer, SecretResolver, Span, TraceExporter } from '@mnops/core/spi';
 import type { DropReason, ExporterStats } from './delivery-report.js';
 import { batchOf, SpanQueue } from './span-queue.js';
 
@@ -21,6 +21,8 @@ export interface DispatcherOptions {
   readonly onDropped: (reason: DropReason, count: number, code: string | undefined) => void;
   readonly onDown: (error: MnopsError) => void;
   readonly onUp: () => void;
+  /** Told of the sampling rates in an answer. */
+  readonly onRates?: ((rates: ReadonlyMap<string, number>) => void) | undefined;
 }
 
 /**
@@ -137,12 +139,13 @@ export class Dispatcher {
   async #deliver(spans: readonly Span[]): Promise<void> {
     const { exporter } = this.#options;
     try {
-      const { accepted } = await this.#sendWithRetries(spans);
+      const { accepted, samplingRates } = await this.#sendWithRetries(spans);
       // An answer cannot speak for more spans than were sent.
       const taken = Number.isFinite(accepted) ? Math.max(0, Math.min(spans.length, Math.trunc(accepted))) : 0;
       this.#up();
       this.#inFlight -= spans.length;
       this.#delivered += taken;
+      if (samplingRates !== undefined) this.#options.onRates?.(samplingRates);
       if (taken < spans.length) this.#drop('rejected', spans.length - taken);
     } catch (error) {
       if (!this.#closed && MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE') && spans.length > 1) {
@@ -156,7 +159,7 @@ export class Dispatcher {
     }
   }
 
-  async #sendWithRetries(spans: readonly Span[]): Promise<{ accepted: number }> {
+  async #sendWithRetries(spans: readonly Span[]): Promise<ExportAnswer> {
     const { clock, random } = this.#options;
     const signal = this.#stop.signal;
     return await retry(() => this.#send(spans), {
@@ -177,7 +180,7 @@ export class Dispatcher {
     });
   }
 
-  async #send(spans: readonly Span[]): Promise<{ accepted: number }> {
+  async #send(spans: readonly Span[]): Promise<ExportAnswer> {
     const { exporter, exportTimeoutMs, clock, secrets, quietly } = this.#options;
     const limits = { signal: this.#stop.signal, timeoutMs: exportTimeoutMs, secrets, clock };
     const context = { exporter: exporter.id, spans: spans.length };

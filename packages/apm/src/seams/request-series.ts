@@ -54,6 +54,7 @@ export class RequestSeries {
     error: boolean,
     endMs: number,
     ms: number,
+    count = 1,
   ): void {
     const slot = this.#slotAt(Math.floor(endMs / this.#options.slotMs));
     if (slot === undefined) return;
@@ -64,7 +65,7 @@ export class RequestSeries {
       slot.sketches.set(labels, sketch);
       this.#sketchCount += 1;
     }
-    sketch.add(ms / 1_000);
+    sketch.add(ms / 1_000, count);
   }
 
   /** Everything observed in a window that ends at an instant, to the resolution of a slot. */

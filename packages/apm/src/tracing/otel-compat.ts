@@ -6,15 +6,14 @@ import type {
   TextMapPropagator,
   Tracer,
 } from '@opentelemetry/api';
-import type { ReadableSpan, Sampler, SpanProcessor } from '@opentelemetry/sdk-trace-base';
-import { callerDecision } from '../propagation/caller.js';
+import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { createPropagator } from '../propagation/propagator.js';
 import type { PropagatorName } from '../propagation/propagator-names.js';
 import type { IncomingHeaders } from '../propagation/trace-context.js';
-import { GuardedSpan } from './guarded-span.js';
+import { DecidingTracer, type Decisions } from './deciding-tracer.js';
+import type { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
 import { randomIds } from './random-ids.js';
-import { setRandomFlag } from './trace-flags.js';
 
 /** What the host needs of OpenTelemetry, loaded and wired. */
 export interface OtelRuntime {
@@ -45,7 +44,8 @@ export interface OtelRuntimeOptions {
   };
   readonly propagators: readonly PropagatorName[];
   readonly registerGlobals: boolean;
-  readonly onStart: () => void;
+  readonly decisions: Decisions;
+  readonly onStart: (span: ReadableSpan) => void;
   readonly onEnd: (span: ReadableSpan) => void;
 }
 
@@ -80,16 +80,17 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
       const above = api.trace.getSpan(parent);
       const local = (above as Partial<GuardedSpan> | undefined)?.inner ?? above;
       if (local !== undefined) startBeside(span as unknown as TimedSpan, local as unknown as TimedSpan);
-      options.onStart();
+      options.onStart(span as unknown as ReadableSpan);
     },
     onEnd: options.onEnd,
     forceFlush: async () => undefined,
     shutdown: async () => undefined,
   };
+  const deciding = new DecidingTracer(api, options.decisions, randomIds(), core.isTracingSuppressed);
   const contexts: ContextManager = new hooks.AsyncLocalStorageContextManager().enable();
   const provider = new sdk.BasicTracerProvider({
     // Everything is given, so that the SDK's own reading of OTEL_* variables decides nothing.
-    sampler: heedingCaller(api, new sdk.AlwaysOnSampler(), (root) => new sdk.ParentBasedSampler({ root })),
+    sampler: deciding.sampler,
     resource: resources.resourceFromAttributes({ ...options.resource }),
     spanLimits: {
       attributeCountLimit: limits.attributes,
@@ -99,7 +100,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
       attributePerEventCountLimit: limits.attributes,
       attributePerLinkCountLimit: limits.attributes,
     },
-    idGenerator: randomIds(),
+    idGenerator: deciding.ids,
     spanProcessors: [processor],
   });
   const propagator = createPropagator(api, options.propagators, core.isTracingSuppressed);
@@ -110,7 +111,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
   const within = <T>(context: Context, span: Span, run: (span: Span) => T): T =>
     withContext(api.trace.setSpan(context, span), () => run(span));
   const getTracer = (name: string, version?: string): Tracer =>
-    tracerOn(api, provider.getTracer(name, version), active, within);
+    tracerOn(deciding, provider.getTracer(name, version), active, within);
   const owns = options.registerGlobals && claimGlobals(api, { getTracer }, contexts, propagator);
   // With somebody else's globals in place, their context manager is the one that instrumented libraries use.
   foreign = options.registerGlobals && !owns;
@@ -137,21 +138,6 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
 
 type Api = typeof import('@opentelemetry/api');
 
-/** The SDK's parent-based sampler, which knows only parents that have decided. */
-function heedingCaller(api: Api, root: Sampler, parentBased: (root: Sampler) => Sampler): Sampler {
-  const below = parentBased(root);
-  const decisions = api.SamplingDecision;
-  return {
-    shouldSample(context, ...rest) {
-      const decision = callerDecision(context, api.trace.getSpanContext(context));
-      if (decision === 'yes') return { decision: decisions.RECORD_AND_SAMPLED };
-      if (decision === 'no') return { decision: decisions.NOT_RECORD };
-      return (decision === 'open' ? root : below).shouldSample(context, ...rest);
-    },
-    toString: () => below.toString(),
-  };
-}
-
 /** Sets all three globals, or none when any of them is taken. */
 function claimGlobals(
   api: Api,
@@ -174,17 +160,14 @@ function claimGlobals(
 
 /** The SDK's tracer with contexts looked up and set in our manager, which is not the global one in every case. */
 function tracerOn(
-  api: Api,
+  deciding: DecidingTracer,
   tracer: Tracer,
   active: () => Context,
   within: <T>(context: Context, span: Span, run: (span: Span) => T) => T,
 ): Tracer {
   const startSpan: Tracer['startSpan'] = (name, options, context = active()) => {
     try {
-      const span = tracer.startSpan(String(name), options, context);
-      const parent = options?.root === true ? undefined : api.trace.getSpanContext(context);
-      setRandomFlag(span, parent, api.isSpanContextValid);
-      return span.isRecording() ? new GuardedSpan(span) : span;
+      return deciding.start(tracer, String(name), options, context);
     } catch {
       // Options that the SDK cannot read cost a span, never the user's work.
       return idleSpan();

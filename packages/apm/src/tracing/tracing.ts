@@ -2,6 +2,7 @@ import { coreError } from '@mnops/core';
 import type { ServiceIdentity, SpanAttributes } from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import type { ResolvedConfig } from '../config.js';
+import type { Decisions } from './deciding-tracer.js';
 import { idleSpan, idleTracer } from './idle-tracer.js';
 import type { OtelRuntime } from './otel-compat.js';
 import type { ReadableSpanLike } from './recorded-span.js';
@@ -23,6 +24,13 @@ export type SpanListener = (
   durationMs: number,
   nowMs: number,
 ) => void;
+
+/** What tracing asks and tells where spans begin. */
+export interface SpanBeginnings {
+  readonly decisions: Decisions;
+  /** A recorded span began. */
+  begun(span: Pick<ReadableSpanLike, 'spanContext' | 'parentSpanContext'>): void;
+}
 
 /** Milliseconds that a finished span waits at most for the listener while nobody asks for it. */
 const settleMs = 20;
@@ -54,6 +62,7 @@ export class Tracing {
   readonly tracer: Tracer;
   readonly #config: ResolvedConfig;
   readonly #listener: SpanListener;
+  readonly #beginnings: SpanBeginnings;
   readonly #resource: SpanAttributes;
   readonly #idle: Tracer = idleTracer();
   #runtime: OtelRuntime | undefined;
@@ -66,8 +75,9 @@ export class Tracing {
   #joined = 0;
   #unreadable = 0;
 
-  constructor(config: ResolvedConfig, listener: SpanListener) {
+  constructor(config: ResolvedConfig, beginnings: SpanBeginnings, listener: SpanListener) {
     this.#config = config;
+    this.#beginnings = beginnings;
     this.#listener = listener;
     this.#resource = Object.freeze(resourceOf(config.service));
     this.tracer = {
@@ -105,8 +115,10 @@ export class Tracing {
       limits: spanLimits,
       propagators,
       registerGlobals,
-      onStart: () => {
+      decisions: this.#beginnings.decisions,
+      onStart: (span) => {
         this.#started += 1;
+        this.#beginnings.begun(span);
       },
       onEnd: (span) => {
         this.#ended += 1;
@@ -163,7 +175,9 @@ export class Tracing {
   processor(flush: () => Promise<void>): SpanProcessorLike {
     const resources = new WeakMap<object, SpanAttributes>();
     return {
-      onStart: () => undefined,
+      onStart: (span) => {
+        if (this.#runtime !== undefined) this.#beginnings.begun(span as ReadableSpanLike);
+      },
       onEnd: (span) => {
         if (this.#runtime === undefined) return;
         this.#joined += 1;

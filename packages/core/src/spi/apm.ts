@@ -88,6 +88,8 @@ export interface ExportAnswer {
   readonly rejected: number;
   /** The back end's own words, if it gave any. */
   readonly message?: string | undefined;
+  /** Share of traces that the back end asks for, 0 to 1, by `service:NAME,env:ENVIRONMENT`. */
+  readonly samplingRates?: ReadonlyMap<string, number> | undefined;
 }
 
 /** What an exporter can carry in one request. The host cuts batches to it. */
