@@ -40,12 +40,53 @@ async function perSpan(script: string): Promise<number> {
   return Number(stdout);
 }
 
+/** The same spans where none is wanted; more of them, since each is short. */
+const unsampled = `
+  async function perUnsampledSpan(tracer) {
+    const rounds = [];
+    for (let round = 0; round < 9; round += 1) {
+      const before = process.cpuUsage();
+      for (let i = 0; i < 10 * spans; i += 1) {
+        const span = tracer.startSpan('GET /items', { kind: 1 });
+        for (const key of keys) span.setAttribute(key, value);
+        span.end();
+        if (i % 500 === 499) await new Promise((resolve) => setImmediate(resolve));
+      }
+      const { user, system } = process.cpuUsage(before);
+      if (round >= 4) rounds.push((user + system) / (10 * spans));
+    }
+    rounds.sort((left, right) => left - right);
+    console.log(rounds[2]);
+    process.exit();
+  }`;
+
 async function ours(config: string): Promise<number> {
   return await perSpan(`
     const { PerformanceMonitoringManager } = await import(${JSON.stringify(dist)});
     const apm = new PerformanceMonitoringManager({ service: 'bench', registerGlobals: false, ${config} });
     await apm.start();
     await perSpan(apm.tracer, async () => apm.stats());`);
+}
+
+async function oursUnsampled(): Promise<number> {
+  return await perSpan(`${unsampled}
+    const { PerformanceMonitoringManager } = await import(${JSON.stringify(dist)});
+    const apm = new PerformanceMonitoringManager({
+      service: 'bench',
+      registerGlobals: false,
+      sampling: { head: { kind: 'parent-based', root: { kind: 'ratio', ratio: 0 } } },
+    });
+    await apm.start();
+    await perUnsampledSpan(apm.tracer);`);
+}
+
+async function plainUnsampled(): Promise<number> {
+  return await perSpan(`${unsampled}
+    const sdk = await import(${JSON.stringify(import.meta.resolve('@opentelemetry/sdk-trace-base'))});
+    const sampler = new sdk.ParentBasedSampler({ root: new sdk.TraceIdRatioBasedSampler(0) });
+    const exporter = { export: (_spans, done) => done({ code: 0 }), shutdown: async () => undefined };
+    const provider = new sdk.BasicTracerProvider({ sampler, spanProcessors: [new sdk.BatchSpanProcessor(exporter)] });
+    await perUnsampledSpan(provider.getTracer('bench'));`);
 }
 
 async function plain(): Promise<number> {
@@ -83,6 +124,18 @@ const suite: BenchSuite = defineBench({
       peer,
       ours: () => ours('analysis: false'),
       theirs: plain,
+      runs: 7,
+    });
+    // At most 0.3 times the peer's.
+    await context.compare({
+      bar: 'A7',
+      name: 'span that is not sampled (parent-based, ratio 0)',
+      unit: 'us',
+      kind: 'cost',
+      goal: 3.33,
+      peer,
+      ours: oursUnsampled,
+      theirs: plainUnsampled,
       runs: 7,
     });
   },

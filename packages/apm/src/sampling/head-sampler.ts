@@ -1,4 +1,5 @@
 import type { SpanKindName } from '@mnops/core/spi';
+import { writeWords } from '../store/hex-words.js';
 import type { BackEndRates } from './back-end-rates.js';
 import {
   passes,
@@ -81,14 +82,20 @@ export function headDecider(sampler: HeadSampler, surroundings: HeadSurroundings
 }
 
 function ratioDecider(ratio: number, random: () => number): HeadDecider {
+  if (ratio <= 0) return ({ member }) => dropped(member);
+  if (ratio >= 1) return ({ member }) => always(member);
   const bound = Math.floor(ratio * 0xffff_ffff);
+  const words = new Uint32Array(4);
   return (question) => {
     const { traceId, member } = question;
-    if (ratio >= 1) return always(member);
-    let folded = 0;
-    for (let at = 0; at < 32; at += 8) folded ^= Number.parseInt(traceId.slice(at, at + 8), 16);
-    return folded >>> 0 < bound ? keptByChance(ratio, question, random) : dropped(member);
+    if (!writeWords(traceId, words, 0, 4)) return dropped(member);
+    const folded = fold(words);
+    return folded < bound ? keptByChance(ratio, question, random) : dropped(member);
   };
+}
+
+function fold(words: Uint32Array): number {
+  return ((words[0] as number) ^ (words[1] as number) ^ (words[2] as number) ^ (words[3] as number)) >>> 0;
 }
 
 function probabilityDecider(probability: number): HeadDecider {
