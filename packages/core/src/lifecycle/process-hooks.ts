@@ -9,6 +9,11 @@ export interface ProcessHook {
   /** Write what is buffered. Third phase. */
   readonly flush?: (() => Promise<void> | void) | undefined;
   /**
+   * Finish what is under way when the process has nothing left to do: at `beforeExit`. The process stays until the promise
+   * settles or `graceMs` is over; after that it is not called again. `undefined` says that there is nothing to finish.
+   */
+  readonly naturalEnd?: (() => Promise<void> | undefined) | undefined;
+  /**
    * Write what is buffered before it returns: at `exit`, at an uncaught error, and before the signal is raised again. It
    * may be called more than once, and never asynchronously.
    */
@@ -44,6 +49,8 @@ export function processHooks(): ProcessHookCoordinator {
 
 function makeCoordinator(): ProcessHookCoordinator {
   const hooks = new Set<ProcessHook>();
+  /** Parts that did not finish at the natural end. */
+  const outOfTime = new WeakSet<ProcessHook>();
   let ending = false;
   let raised = false;
   /** The program listens to the signal itself, even if only once: the end is its own matter. */
@@ -57,6 +64,29 @@ function makeCoordinator(): ProcessHookCoordinator {
         report(name, 'writeNow', error);
       }
     }
+  }
+
+  /** Whatever the hooks do makes the process come here again, until none of them has anything left. */
+  function onNaturalEnd(): void {
+    for (const hook of hooks) {
+      if (outOfTime.has(hook)) continue;
+      try {
+        const finishing = hook.naturalEnd?.();
+        if (finishing !== undefined) stayFor(hook, finishing);
+      } catch (error) {
+        report(hook.name, 'naturalEnd', error);
+      }
+    }
+  }
+
+  function stayFor(hook: ProcessHook, finishing: Promise<void>): void {
+    const timer = setTimeout(() => outOfTime.add(hook), hook.graceMs ?? defaultGraceMs);
+    finishing
+      .catch((error: unknown) => {
+        outOfTime.add(hook);
+        report(hook.name, 'naturalEnd', error);
+      })
+      .finally(() => clearTimeout(timer));
   }
 
   function onSignal(signal: NodeJS.Signals): void {
@@ -91,6 +121,12 @@ function makeCoordinator(): ProcessHookCoordinator {
     process.on('uncaughtExceptionMonitor', writeAll);
   }
 
+  /** Only where a part has something to do there: the handler is seen by the program. */
+  function watchNaturalEnd(): void {
+    process.removeListener('beforeExit', onNaturalEnd);
+    if ([...hooks].some(({ naturalEnd }) => naturalEnd !== undefined)) process.on('beforeExit', onNaturalEnd);
+  }
+
   function removeSignals(): void {
     for (const signal of signals) process.removeListener(signal, onSignal);
   }
@@ -112,8 +148,11 @@ function makeCoordinator(): ProcessHookCoordinator {
       const entry = { ...hook };
       if (hooks.size === 0) install();
       hooks.add(entry);
+      watchNaturalEnd();
       return () => {
-        if (!hooks.delete(entry) || hooks.size > 0) return;
+        if (!hooks.delete(entry)) return;
+        watchNaturalEnd();
+        if (hooks.size > 0) return;
         // While the phases run, the signal has still to be raised again.
         if (ending && !raised) return;
         remove();
