@@ -15,6 +15,13 @@ import {
 import type { Clock, Notifier, SecretResolver, ServiceIdentity, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { AnomalySignal } from './analysis/anomaly.js';
+import {
+  folderSchema,
+  type ResolvedSpool,
+  resolveSpool,
+  type SpoolConfig,
+  spoolSchema,
+} from './delivery/delivery-config.js';
 import { type PropagatorName, propagatorNames } from './propagation/propagator-names.js';
 import {
   type ResolvedSampling,
@@ -114,6 +121,10 @@ export interface APMConfig {
   /** Hear of anomalies. */
   readonly notifiers?: readonly Notifier[] | undefined;
   readonly queue?: QueueConfig | undefined;
+  /** Where data is kept across restarts: undelivered spans. Default none: memory only. */
+  readonly folder?: string | undefined;
+  /** Bounds of the undelivered spans in `folder`; false: none are kept there. */
+  readonly spool?: SpoolConfig | false | undefined;
   readonly store?: StoreConfig | undefined;
   /** Which traces are recorded and kept. Default: as the caller decided, else all. */
   readonly sampling?: SamplingConfig | undefined;
@@ -127,7 +138,10 @@ export interface APMConfig {
   readonly propagators?: readonly PropagatorName[] | undefined;
   /** Set OpenTelemetry's globals, so that instrumented libraries and the logger see our spans. Default true. */
   readonly registerGlobals?: boolean | undefined;
-  /** Deliver what is held when the process gets SIGTERM or SIGINT. Default false. */
+  /**
+   * Deliver what is held when the process ends by itself or gets SIGTERM or SIGINT, for up to 5 s; with `folder`, write
+   * the rest to disk, also at `process.exit` and at an uncaught error. Default false: the process has no handlers of ours.
+   */
   readonly processHooks?: boolean | undefined;
   readonly clock?: Clock | undefined;
   /** Uniform in [0, 1), for the jitter of retries. Default `Math.random`. */
@@ -155,6 +169,8 @@ const configSchema = v.strictObject({
       exportTimeoutMs: v.optional(positiveSchema),
     }),
   ),
+  folder: folderSchema,
+  spool: spoolSchema,
   store: v.optional(
     v.strictObject({
       maxTraces: v.optional(countSchema),
@@ -216,6 +232,7 @@ export interface ResolvedConfig {
   readonly secrets: SecretResolver | undefined;
   readonly notifiers: readonly Notifier[];
   readonly queue: Filled<QueueConfig>;
+  readonly spool: ResolvedSpool | undefined;
   readonly store: Filled<StoreConfig>;
   readonly sampling: ResolvedSampling;
   readonly spanLimits: Filled<SpanLimits>;
@@ -259,6 +276,7 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
       { maxSpans: 8_192, maxBytes: 16_777_216, batchSpans: 512, delayMs: 1_000, exportTimeoutMs: 30_000 },
       input.queue,
     ),
+    spool: resolveSpool(name, input.folder, input.spool),
     store: filled({ maxTraces: 10_000, maxBytes: 33_554_432, maxSpansPerTrace: 10_000 }, input.store),
     sampling: resolveSampling(input.sampling),
     spanLimits: filled({ attributes: 128, events: 128, links: 128, valueLength: 65_536 }, input.spanLimits),

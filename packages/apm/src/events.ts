@@ -1,3 +1,4 @@
+import type { StorageDamage } from '@mnops/core/spi';
 import type { PerformanceAnomaly } from './analysis/anomaly.js';
 import type { DropReason } from './delivery/delivery-report.js';
 
@@ -18,4 +19,10 @@ export interface APMEvents {
   readonly 'exporter:down': { readonly exporter: string; readonly code: string };
   /** It answers again. */
   readonly 'exporter:up': { readonly exporter: string };
+  /** A part of a file in `folder` is damaged; what stood there is lost. */
+  readonly 'storage:damaged': StorageDamage;
+  /** Undelivered spans cannot be written to disk: they are held in memory only, and it is tried again every 30 s. */
+  readonly 'spool:failed': { readonly exporter: string; readonly code: string; readonly message: string };
+  /** They can be written again. */
+  readonly 'spool:recovered': { readonly exporter: string };
 }

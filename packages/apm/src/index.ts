@@ -26,7 +26,9 @@ export type {
   SpanLimits,
   StoreConfig,
 } from './config.js';
-export type { DeliveryReport, DropReason, ExporterStats } from './delivery/delivery-report.js';
+export type { CircuitState } from './delivery/circuit.js';
+export type { SpoolConfig } from './delivery/delivery-config.js';
+export type { DeliveryReport, DropReason, ExporterStats, SpoolStats } from './delivery/delivery-report.js';
 export type { APMEvents } from './events.js';
 export type { IngestReport } from './ingest.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';

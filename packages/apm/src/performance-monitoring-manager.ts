@@ -151,8 +151,8 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   }
 
   /**
-   * Tracing has ended: held spans are delivered within `graceMs` (default 5_000), the rest is given up and counted, the
-   * OpenTelemetry globals are free again. What was kept and learned can still be read.
+   * Tracing has ended: held spans are delivered within `graceMs` (default 5_000), the rest is left in `folder` for the next
+   * start, or given up and counted without one; the OpenTelemetry globals are free again. What was kept and learned can still be read.
    */
   async stop(options: StopOptions = {}): Promise<DeliveryReport> {
     await this.#lifecycle.stop({ graceMs: options.graceMs ?? defaultGraceMs });
@@ -340,11 +340,27 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     await this.#deliveries.open(call);
     if (this.#analysis !== undefined || this.#sampling.waits) this.#schedule();
     if (!this.#config.processHooks) return;
+    /** Whether the natural end was put off in vain. */
+    let tried = false;
     this.#removeHook = processHooks().register({
       name: 'apm',
       graceMs: defaultGraceMs,
       flush: async () => {
         await this.flush({ timeoutMs: defaultGraceMs });
+      },
+      naturalEnd: () => {
+        this.#tracing.settle();
+        if (tried || this.#deliveries.held === 0) return undefined;
+        return this.flush({ timeoutMs: defaultGraceMs }).then(
+          () => undefined,
+          () => {
+            tried = true;
+          },
+        );
+      },
+      writeNow: () => {
+        this.#tracing.settle();
+        this.#deliveries.persistNow();
       },
     });
   }

@@ -1,7 +1,8 @@
-import { coreError, withCall } from '@mnops/core';
-import type { Call, Span, TraceExporter } from '@mnops/core/spi';
+import { coreError, type MnopsError, withCall } from '@mnops/core';
+import type { Call, Span, StorageDamage, TraceExporter } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
 import type { APMEvents } from '../events.js';
+import type { ResolvedSpool } from './delivery-config.js';
 import type { DeliveryReport } from './delivery-report.js';
 import { Dispatcher } from './dispatcher.js';
 
@@ -14,17 +15,25 @@ export interface DeliveryListeners {
   readonly rated: (rates: ReadonlyMap<string, number>) => void;
 }
 
+interface Line {
+  readonly exporter: TraceExporter;
+  readonly dispatcher: Dispatcher;
+}
+
 /** Milliseconds that closing an exporter may take. */
 const closeTimeoutMs = 5_000;
 
 /** Delivers spans to every exporter; none waits for another. */
 export class Deliveries {
   readonly #config: ResolvedConfig;
-  readonly #lines: readonly { readonly exporter: TraceExporter; readonly dispatcher: Dispatcher }[];
+  readonly #listeners: DeliveryListeners;
+  readonly #lines: readonly Line[];
   readonly #opened: TraceExporter[] = [];
+  #spooled = false;
 
   constructor(config: ResolvedConfig, listeners: DeliveryListeners) {
     this.#config = config;
+    this.#listeners = listeners;
     const { queue, clock, secrets, random } = config;
     this.#lines = config.exporters.map((exporter) => {
       const away = `The back end of exporter ${exporter.id} does not take spans; they are held.`;
@@ -80,16 +89,45 @@ export class Deliveries {
       await exporter.open?.(call);
       this.#opened.push(exporter);
     }
+    const { spool } = this.#config;
+    if (spool === undefined || this.#spooled) return;
+    this.#spooled = true;
+    for (const line of this.#lines) await this.#openSpool(line, spool);
+  }
+
+  async #openSpool({ exporter, dispatcher }: Line, options: ResolvedSpool): Promise<void> {
+    const { emit, degrade, recover } = this.#listeners;
+    const { openSpool } = await import('./open-spool.js');
+    const failing = `The spool of exporter ${exporter.id} cannot be written; spans are held in memory only.`;
+    await openSpool(dispatcher, exporter.id, options, this.#config.clock, {
+      onDamaged: (damage: StorageDamage) => {
+        degrade(`A part of the spool of exporter ${exporter.id} is damaged; its spans are lost.`);
+        emit('storage:damaged', damage);
+      },
+      onFailed: (error: MnopsError) => {
+        degrade(failing);
+        emit('spool:failed', { exporter: exporter.id, code: error.code, message: error.message });
+      },
+      onRecovered: () => {
+        recover(failing);
+        emit('spool:recovered', { exporter: exporter.id });
+      },
+    });
   }
 
   async flush(call: Pick<Call, 'signal'>): Promise<void> {
     await Promise.all(this.#lines.map(({ dispatcher }) => dispatcher.flush(call)));
   }
 
-  /** Gives up what is held and closes the exporters that were opened. */
+  /** Writes what is held to disk before it returns; without a folder it does nothing. */
+  persistNow(): void {
+    for (const { dispatcher } of this.#lines) dispatcher.persistNow();
+  }
+
+  /** Leaves what is held to the disk, or gives it up, and closes the exporters that were opened. */
   async close(): Promise<void> {
     const stopped = coreError('MNOPS_CORE_ABORTED', 'The manager was stopped.');
-    for (const { dispatcher } of this.#lines) dispatcher.close(stopped);
+    await Promise.all(this.#lines.map(async ({ dispatcher }) => await dispatcher.close(stopped)));
     const { clock, secrets } = this.#config;
     for (const exporter of this.#opened.splice(0)) {
       const limits = { timeoutMs: closeTimeoutMs, clock, secrets };

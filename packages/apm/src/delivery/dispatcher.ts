@@ -1,9 +1,12 @@
 import { codeOf, MnopsError, withCall } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
-import { retry } from '@mnops/core/resilience';
 import type { Call, Clock, ExportAnswer, SecretResolver, Span, TraceExporter } from '@mnops/core/spi';
+import { Circuit } from './circuit.js';
 import type { DropReason, ExporterStats } from './delivery-report.js';
-import { batchOf, SpanQueue } from './span-queue.js';
+import { type HeldBatch, HeldSpans, type HeldSpansDisk } from './held-spans.js';
+import { shrinkLengths, shrinkSpan } from './shrink-span.js';
+import { batchOf } from './span-queue.js';
+import type { SpoolRecord } from './spool-segment.js';
 
 /** How spans are collected and sent. */
 export interface DispatcherOptions {
@@ -25,13 +28,24 @@ export interface DispatcherOptions {
   readonly onRates?: ((rates: ReadonlyMap<string, number>) => void) | undefined;
 }
 
+/** A disk, and how often held spans are written to it. */
+export interface DispatcherDisk extends HeldSpansDisk {
+  readonly intervalMs: number;
+}
+
+/** Refusals as bad data until spans on disk are given up. */
+const mostRefusals = 3;
+/** Errors about the back end's address or the credential: another day the same spans may pass. */
+const passing: readonly unknown[] = ['MNOPS_CORE_UNAUTHENTICATED', 'MNOPS_CORE_ACCESS_DENIED', 'MNOPS_CORE_NOT_FOUND'];
+
 /**
  * Delivers spans through one exporter: batches, retries while the back end is away, splits what is too large, and
- * knows at every moment where each span is.
+ * knows at every moment where each span is. With a disk, what is not delivered soon is there too.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #queue: SpanQueue;
+  readonly #held: HeldSpans;
+  readonly #circuit: Circuit;
   readonly #stop = new AbortController();
   readonly #dropped: Record<DropReason, number> = {
     'queue-full': 0,
@@ -39,30 +53,71 @@ export class Dispatcher {
     'too-large': 0,
     failed: 0,
     stopped: 0,
+    'spool-full': 0,
+    'spool-expired': 0,
+    'spool-damaged': 0,
   };
   #accepted = 0;
+  #replayed = 0;
   #delivered = 0;
-  #inFlight = 0;
+  #shortened = 0;
+  /** Spans on their way that are counted already, while others of their request are not. */
+  #settledEarly = 0;
   #retries = 0;
   #down = false;
   #closed = false;
+  #disk: DispatcherDisk | undefined;
   #timer: { cancel(): void } | undefined;
+  #diskTimer: { cancel(): void } | undefined;
   #pump: Promise<void> | undefined;
+  /** Ends the wait for the next attempt. */
+  #hurry: (() => void) | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#queue = new SpanQueue(options);
+    this.#held = new HeldSpans(options, (reason, count) => this.#drop(reason, count));
+    this.#circuit = new Circuit(options.random);
   }
 
   get stats(): ExporterStats {
+    const spool = this.#disk?.spool.stats;
     return {
       accepted: this.#accepted,
       delivered: this.#delivered,
-      held: this.#queue.size + this.#inFlight,
+      held: this.#inHand,
+      replayed: this.#replayed,
       dropped: { ...this.#dropped },
+      shortened: this.#shortened,
       retries: this.#retries,
       down: this.#down,
+      circuit: this.#circuit.state,
+      ...(spool === undefined ? {} : { spool }),
     };
+  }
+
+  get #inHand(): number {
+    return this.#held.held - this.#settledEarly;
+  }
+
+  /** From now on spans are kept on this disk until they are delivered. */
+  attach(disk: DispatcherDisk): void {
+    this.#disk = disk;
+    this.#held.attach(disk);
+    this.#keepSoon();
+  }
+
+  /** Takes spans of a process that ended. */
+  adopt(records: readonly SpoolRecord[]): void {
+    const count = records.reduce((sum, record) => sum + record.count, 0);
+    this.#accepted += count;
+    this.#replayed += count;
+    this.#held.adopt(records);
+    this.#start();
+  }
+
+  /** Spans on disk were given up. */
+  lost(record: SpoolRecord, reason: DropReason): void {
+    this.#held.lost(record, reason);
   }
 
   /** Takes one finished span. */
@@ -72,11 +127,17 @@ export class Dispatcher {
       this.#drop('stopped', 1);
       return;
     }
-    const lost = this.#queue.push(span);
-    if (lost > 0) this.#drop('queue-full', lost);
+    this.#held.add(span);
+    this.#keepSoon();
     if (this.#pump !== undefined) return;
-    if (this.#queue.size >= this.#options.batchSpans) this.#start();
-    else this.#timer ??= this.#options.clock.setTimer(this.#options.delayMs, () => this.#start());
+    if (this.#held.waiting >= this.#options.batchSpans) this.#start();
+    else this.#timer ??= this.#options.clock.setTimer(this.#delayMs, () => this.#start());
+  }
+
+  /** Where a disk waits, spans are sent before they are due there: while all is well, nothing is written. */
+  get #delayMs(): number {
+    const { delayMs } = this.#options;
+    return this.#disk === undefined ? delayMs : Math.min(delayMs, this.#disk.intervalMs / 2);
   }
 
   /** Sends everything that is held now. Resolves when it is delivered or given up, rejects when the call ends first. */
@@ -89,8 +150,9 @@ export class Dispatcher {
       call.signal.addEventListener('abort', listener, { once: true });
       ended = () => call.signal.removeEventListener('abort', listener);
     });
+    this.#hurry?.();
     try {
-      while (this.#settled < target && this.#queue.size + this.#inFlight > 0) {
+      while (this.#accepted - this.#inHand < target && this.#inHand > 0) {
         this.#start();
         await Promise.race([this.#pump, aborted]);
       }
@@ -99,17 +161,38 @@ export class Dispatcher {
     }
   }
 
-  /** Gives up what is still held. */
-  close(reason: unknown): void {
-    this.#closed = true;
-    this.#timer?.cancel();
-    this.#stop.abort(reason);
-    const left = this.#queue.take(Number.POSITIVE_INFINITY).length;
-    if (left > 0) this.#drop('stopped', left);
+  /** Writes what is held to disk before it returns; for a process that ends. */
+  persistNow(): void {
+    if (!this.#closed) this.#held.persistNow();
   }
 
-  get #settled(): number {
-    return this.#accepted - this.#queue.size - this.#inFlight;
+  /** Writes what is held to disk, and gives up what the disk does not take. */
+  async close(reason: unknown): Promise<void> {
+    this.#timer?.cancel();
+    this.#diskTimer?.cancel();
+    this.#closed = true;
+    await this.#held.persist();
+    this.#stop.abort(reason);
+    await this.#pump;
+    await this.#held.persist();
+    const left = this.#held.abandon();
+    if (left > 0) this.#drop('stopped', left);
+    await this.#disk?.spool.close();
+  }
+
+  /** Spans are on disk at the latest one interval after they ended. */
+  #keepSoon(): void {
+    const disk = this.#disk;
+    if (disk === undefined || this.#diskTimer !== undefined || this.#closed || !this.#held.unwritten) return;
+    this.#diskTimer = this.#options.clock.setTimer(disk.intervalMs, () => {
+      this.#held
+        .persist()
+        .catch(() => undefined)
+        .finally(() => {
+          this.#diskTimer = undefined;
+          this.#keepSoon();
+        });
+    });
   }
 
   #start(): void {
@@ -119,65 +202,140 @@ export class Dispatcher {
     this.#pump = this.#run().finally(() => {
       this.#pump = undefined;
       // Spans that came during the last request.
-      if (this.#queue.size > 0 && !this.#closed) this.#start();
+      if (this.#held.waiting > 0 && !this.#closed) this.#start();
     });
   }
 
   async #run(): Promise<void> {
     // Encoding happens after the turn in which spans ended, not inside a user's request.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    const { batchSpans, exporter } = this.#options;
-    const size = Math.min(batchSpans, exporter.capabilities.maxSpansPerRequest);
-    while (!this.#closed && this.#queue.size > 0) {
-      const spans = this.#queue.take(size);
-      this.#inFlight += spans.length;
-      await this.#deliver(spans);
+    while (!this.#closed && this.#held.waiting > 0) {
+      const batches = await this.#held.take(this.#size);
+      if (batches.length > 0) await this.#deliverBatches(batches);
     }
   }
 
-  /** Delivers these spans or gives them up; never rejects. */
-  async #deliver(spans: readonly Span[]): Promise<void> {
-    const { exporter } = this.#options;
+  get #size(): number {
+    const { batchSpans, exporter } = this.#options;
+    return Math.min(batchSpans, exporter.capabilities.maxSpansPerRequest);
+  }
+
+  /** Delivers these batches, gives them up or gives them back; never rejects. */
+  async #deliverBatches(batches: readonly HeldBatch[]): Promise<void> {
+    const spans = batches.flatMap((batch) => batch.spans ?? []);
+    for (let from = 0; from < spans.length; from += this.#size) {
+      const part = spans.slice(from, from + this.#size);
+      const refused = await this.#deliver(part);
+      if (refused === undefined) continue;
+      if (this.#mayReturn(batches, refused, part.length === spans.length)) return;
+      await this.#giveUp(part, refused);
+    }
+    this.#settledEarly -= spans.length;
+    this.#held.settle(batches);
+  }
+
+  /** Whether spans that were not taken stay held. */
+  #mayReturn(batches: readonly HeldBatch[], error: unknown, untouched: boolean): boolean {
+    if (!untouched) return false;
+    if (this.#closed) {
+      this.#held.giveBack(batches);
+      return true;
+    }
+    if (this.#disk === undefined || reasonOf(error) === 'too-large') return false;
+    // Together with others it may be refused for what is wrong with them: from now on each is sent alone.
+    for (const batch of batches) batch.refusals += 1;
+    if (batches.length === 1 && (batches[0]?.refusals ?? 0) >= mostRefusals) return false;
+    this.#held.giveBack(batches);
+    return true;
+  }
+
+  /** Counts spans out that were not taken, or back in while the manager stops: `close` decides about those. */
+  async #giveUp(spans: readonly Span[], error: unknown): Promise<void> {
+    if (this.#closed) {
+      this.#settlePart(spans.length, () => this.#held.restore(spans));
+      return;
+    }
+    const reason = reasonOf(error);
+    if (reason === 'rejected') await this.#held.quarantine(spans).catch(() => undefined);
+    this.#settlePart(spans.length, () => this.#drop(reason, spans.length, codeOf(error) ?? this.#options.exporter.id));
+  }
+
+  /** Delivers these spans, also in parts. @returns The error, when none of them was taken. */
+  async #deliver(spans: readonly Span[]): Promise<unknown> {
     try {
       const { accepted, samplingRates } = await this.#sendWithRetries(spans);
       // An answer cannot speak for more spans than were sent.
       const taken = Number.isFinite(accepted) ? Math.max(0, Math.min(spans.length, Math.trunc(accepted))) : 0;
       this.#up();
-      this.#inFlight -= spans.length;
-      this.#delivered += taken;
+      this.#settlePart(spans.length, () => {
+        this.#delivered += taken;
+        if (taken < spans.length) this.#drop('rejected', spans.length - taken);
+      });
       if (samplingRates !== undefined) this.#options.onRates?.(samplingRates);
-      if (taken < spans.length) this.#drop('rejected', spans.length - taken);
+      return undefined;
     } catch (error) {
-      if (!this.#closed && MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE') && spans.length > 1) {
-        const middle = Math.ceil(spans.length / 2);
-        await this.#deliver(spans.slice(0, middle));
-        await this.#deliver(spans.slice(middle));
-        return;
+      if (this.#closed || !MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE')) return error;
+      if (spans.length === 1) return await this.#deliverShortened(spans[0] as Span, error);
+      const middle = Math.ceil(spans.length / 2);
+      for (const half of [spans.slice(0, middle), spans.slice(middle)]) {
+        const refused = await this.#deliver(half);
+        if (refused !== undefined) await this.#giveUp(half, refused);
       }
-      this.#inFlight -= spans.length;
-      this.#drop(this.#closed ? 'stopped' : reasonOf(error), spans.length, codeOf(error) ?? exporter.id);
+      return undefined;
     }
   }
 
+  /** A single span that is too large: its longest texts are cut. */
+  async #deliverShortened(span: Span, tooLarge: unknown): Promise<unknown> {
+    let error = tooLarge;
+    for (const length of shrinkLengths) {
+      const smaller = shrinkSpan(span, length);
+      if (smaller === undefined) continue;
+      try {
+        const { accepted } = await this.#sendWithRetries([smaller]);
+        this.#up();
+        this.#settlePart(1, () => {
+          if (accepted >= 1) {
+            this.#delivered += 1;
+            this.#shortened += 1;
+          } else this.#drop('rejected', 1);
+        });
+        return undefined;
+      } catch (next) {
+        error = next;
+        if (this.#closed || !MnopsError.is(next, 'MNOPS_CORE_TOO_LARGE')) break;
+      }
+    }
+    return error;
+  }
+
   async #sendWithRetries(spans: readonly Span[]): Promise<ExportAnswer> {
-    const { clock, random } = this.#options;
     const signal = this.#stop.signal;
-    return await retry(() => this.#send(spans), {
-      signal,
-      // A back end may be away for hours; only the queue bounds how much is kept for it.
-      maxAttempts: Number.POSITIVE_INFINITY,
-      baseDelayMs: 500,
-      maxDelayMs: 30_000,
-      maxRetryAfterMs: Number.POSITIVE_INFINITY,
-      random,
-      clock: { sleep: (ms, ended) => unheldSleep(clock, Math.min(ms, 300_000), ended) },
-      onRetry: ({ error }) => {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        const answer = await this.#send(spans);
+        this.#circuit.succeeded();
+        return answer;
+      } catch (error) {
+        signal.throwIfAborted();
+        // A back end may be away for hours; only the bounds of what is held limit how long it is asked again.
+        if (!MnopsError.is(error) || !this.#passes(error)) {
+          this.#circuit.succeeded();
+          throw error;
+        }
+        const waitMs = this.#circuit.failed(error.retryAfterMs);
         this.#retries += 1;
-        if (this.#down) return;
-        this.#down = true;
-        this.#options.onDown(error);
-      },
-    });
+        this.#wentDown(error);
+        await this.#pause(waitMs, (error.retryAfterMs ?? 0) > 0);
+        this.#circuit.probe();
+      }
+    }
+  }
+
+  /** Whether the same spans may pass later. */
+  #passes(error: MnopsError): boolean {
+    return error.retryable || (this.#disk !== undefined && passing.includes(error.code));
   }
 
   async #send(spans: readonly Span[]): Promise<ExportAnswer> {
@@ -190,6 +348,45 @@ export class Dispatcher {
         withCall(limits, async (call: Call) => await exporter.export(batchOf(spans), call)),
       ),
     );
+  }
+
+  /** A wait that does not keep the process alive: delivery is background work. A flush ends it, unless the back end asked for it. */
+  #pause(ms: number, asked: boolean): Promise<void> {
+    const signal = this.#stop.signal;
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', aborted);
+        this.#hurry = undefined;
+      };
+      const timer = this.#options.clock.setTimer(ms, () => {
+        end();
+        resolve();
+      });
+      const aborted = (): void => {
+        end();
+        reject(signal.reason);
+      };
+      if (signal.aborted) aborted();
+      else signal.addEventListener('abort', aborted, { once: true });
+      if (asked) return;
+      this.#hurry = () => {
+        end();
+        resolve();
+      };
+    });
+  }
+
+  /** Counts spans of a request that has others still on their way. */
+  #settlePart(count: number, note: () => void): void {
+    this.#settledEarly += count;
+    note();
+  }
+
+  #wentDown(error: MnopsError): void {
+    if (this.#down) return;
+    this.#down = true;
+    this.#options.onDown(error);
   }
 
   #up(): void {
@@ -208,20 +405,4 @@ function reasonOf(error: unknown): DropReason {
   const code = codeOf(error);
   if (code === 'MNOPS_CORE_TOO_LARGE') return 'too-large';
   return code === 'MNOPS_APM_EXPORT_REJECTED' ? 'rejected' : 'failed';
-}
-
-/** A wait that does not keep the process alive: delivery is background work. */
-function unheldSleep(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(ms, () => {
-      signal?.removeEventListener('abort', aborted);
-      resolve();
-    });
-    const aborted = (): void => {
-      timer.cancel();
-      reject(signal?.reason);
-    };
-    if (signal?.aborted === true) aborted();
-    else signal?.addEventListener('abort', aborted, { once: true });
-  });
 }

@@ -1,72 +1,79 @@
 import type { Span, SpanBatch } from '@mnops/core/spi';
 import { sizeOf } from '../store/span-size.js';
 import { plainSpan } from '../tracing/recorded-span.js';
+import { type QueuedSpan, SpanLane } from './span-lane.js';
 
-/** Spans that wait to be delivered, bounded by number and bytes; the oldest without an error go first. */
+/**
+ * Spans that wait to be delivered, in their order. Which of them goes first when there are too many: the oldest that is
+ * not sampled, then the oldest without an error, then the oldest.
+ */
 export class SpanQueue {
-  readonly #maxSpans: number;
-  readonly #maxBytes: number;
-  readonly #entries: { readonly span: Span; readonly bytes: number }[] = [];
-  /** Entries before this position are taken; the array is cut in larger steps. */
-  /** Resources in the queue's estimate already. */
+  readonly #unsampled: SpanLane = new SpanLane();
+  readonly #plain: SpanLane = new SpanLane();
+  readonly #failed: SpanLane = new SpanLane();
+  readonly #lanes: readonly SpanLane[] = [this.#unsampled, this.#plain, this.#failed];
+  /** Resources in the estimate already. */
   readonly #paid: WeakSet<object> = new WeakSet();
-  #head = 0;
+  #order = 0;
   #bytes = 0;
 
-  constructor(limits: { readonly maxSpans: number; readonly maxBytes: number }) {
-    this.#maxSpans = limits.maxSpans;
-    this.#maxBytes = limits.maxBytes;
-  }
-
   get size(): number {
-    return this.#entries.length - this.#head;
+    return this.#unsampled.size + this.#plain.size + this.#failed.size;
   }
 
+  /** Estimated bytes on the heap. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Adds a span. @returns How many spans had to go for it; it may be the span itself. */
-  push(span: Span): number {
+  push(span: Span): void {
     const bytes = sizeOf(span, this.#paid);
-    this.#entries.push({ span, bytes });
+    this.#order += 1;
     this.#bytes += bytes;
-    let dropped = 0;
-    while (this.size > this.#maxSpans || (this.#bytes > this.#maxBytes && this.size > 0)) {
-      this.#dropOne();
-      dropped += 1;
-    }
-    return dropped;
+    this.#laneOf(span).push({ span, bytes, order: this.#order });
   }
 
-  /** Takes the oldest spans, as many as asked for. */
-  take(count: number): Span[] {
-    const taken: Span[] = [];
-    while (taken.length < count && this.#head < this.#entries.length) {
-      const entry = this.#entries[this.#head] as { readonly span: Span; readonly bytes: number };
-      this.#head += 1;
-      this.#bytes -= entry.bytes;
-      taken.push(entry.span);
+  /** Takes the oldest spans, as many as asked for, and no more than so many bytes beyond the first. */
+  take(count: number, maxBytes: number = Number.POSITIVE_INFINITY): QueuedSpan[] {
+    const taken: QueuedSpan[] = [];
+    let bytes = 0;
+    while (taken.length < count) {
+      const lane = this.#oldestLane();
+      const entry = lane?.first;
+      if (entry === undefined || (taken.length > 0 && bytes + entry.bytes > maxBytes)) break;
+      lane?.shift();
+      bytes += entry.bytes;
+      taken.push(entry);
     }
-    if (this.#head > 1_024 || this.#head === this.#entries.length) {
-      this.#entries.splice(0, this.#head);
-      this.#head = 0;
-    }
+    this.#bytes -= bytes;
     return taken;
   }
 
-  /** Gives up the oldest span without an error among the first few, else the oldest. */
-  #dropOne(): void {
-    const end = Math.min(this.#entries.length, this.#head + 64);
-    let victim = this.#head;
-    for (let i = this.#head; i < end; i += 1) {
-      if (this.#entries[i]?.span.status.code !== 'error') {
-        victim = i;
-        break;
-      }
-    }
-    const [entry] = this.#entries.splice(victim, 1);
+  /** Puts spans back that were taken last, before all others. */
+  putBack(entries: readonly QueuedSpan[]): void {
+    for (const lane of this.#lanes) lane.unshift(entries.filter(({ span }) => this.#laneOf(span) === lane));
+    for (const { bytes } of entries) this.#bytes += bytes;
+  }
+
+  /** Gives one span up. @returns Whether there was one. */
+  dropOne(): boolean {
+    const entry = this.#lanes.find(({ size }) => size > 0)?.shift();
     this.#bytes -= entry?.bytes ?? 0;
+    return entry !== undefined;
+  }
+
+  #laneOf(span: Span): SpanLane {
+    if (span.status.code === 'error') return this.#failed;
+    return (span.traceFlags & 1) === 0 ? this.#unsampled : this.#plain;
+  }
+
+  #oldestLane(): SpanLane | undefined {
+    let oldest: SpanLane | undefined;
+    for (const lane of this.#lanes) {
+      if (lane.first !== undefined && lane.first.order < (oldest?.first?.order ?? Number.POSITIVE_INFINITY))
+        oldest = lane;
+    }
+    return oldest;
   }
 }
 
