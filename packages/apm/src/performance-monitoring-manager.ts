@@ -342,21 +342,23 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     if (!this.#config.processHooks) return;
     /** Whether the natural end was put off in vain. */
     let tried = false;
+    const finish = async (): Promise<void> => {
+      this.#tracing.settle();
+      const limits = { timeoutMs: defaultGraceMs, clock: this.#config.clock };
+      await withCall(limits, async (ending) => await this.#deliveries.flushOrKeep(ending));
+    };
     this.#removeHook = processHooks().register({
       name: 'apm',
       graceMs: defaultGraceMs,
-      flush: async () => {
-        await this.flush({ timeoutMs: defaultGraceMs });
-      },
+      flush: finish,
       naturalEnd: () => {
         this.#tracing.settle();
         if (tried || this.#deliveries.held === 0) return undefined;
-        return this.flush({ timeoutMs: defaultGraceMs }).then(
-          () => undefined,
-          () => {
-            tried = true;
-          },
-        );
+        return finish()
+          .catch(() => undefined)
+          .finally(() => {
+            tried = this.#deliveries.held > 0;
+          });
       },
       writeNow: () => {
         this.#tracing.settle();

@@ -119,6 +119,11 @@ export class Deliveries {
     await Promise.all(this.#lines.map(({ dispatcher }) => dispatcher.flush(call)));
   }
 
+  /** As `flush`, for a process that ends: what is on disk need not wait for a back end that is away. */
+  async flushOrKeep(call: Pick<Call, 'signal'>): Promise<void> {
+    await Promise.all(this.#lines.map(({ dispatcher }) => dispatcher.flushOrKeep(call)));
+  }
+
   /** Writes what is held to disk before it returns; without a folder it does nothing. */
   persistNow(): void {
     for (const { dispatcher } of this.#lines) dispatcher.persistNow();

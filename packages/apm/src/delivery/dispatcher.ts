@@ -72,6 +72,8 @@ export class Dispatcher {
   #pump: Promise<void> | undefined;
   /** Ends the wait for the next attempt. */
   #hurry: (() => void) | undefined;
+  /** Hears of each attempt that failed. */
+  #failedAgain: (() => Promise<void>) | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -158,6 +160,22 @@ export class Dispatcher {
       }
     } finally {
       ended();
+    }
+  }
+
+  /** As `flush`; but once the back end fails meanwhile, what is held on disk is enough. */
+  async flushOrKeep(call: Pick<Call, 'signal'>): Promise<void> {
+    const kept = new Promise<void>((resolve) => {
+      this.#failedAgain = async () => {
+        if (this.#disk === undefined) return;
+        await this.#held.persist();
+        if (!this.#held.unwritten) resolve();
+      };
+    });
+    try {
+      await Promise.race([this.flush(call), kept]);
+    } finally {
+      this.#failedAgain = undefined;
     }
   }
 
@@ -327,6 +345,7 @@ export class Dispatcher {
         const waitMs = this.#circuit.failed(error.retryAfterMs);
         this.#retries += 1;
         this.#wentDown(error);
+        this.#failedAgain?.().catch(() => undefined);
         await this.#pause(waitMs, (error.retryAfterMs ?? 0) > 0);
         this.#circuit.probe();
       }
