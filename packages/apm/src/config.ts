@@ -72,7 +72,7 @@ export interface AnomalyConfig {
   readonly detector?: 'adaptive' | 'sigma' | undefined;
   /** Standard deviations for `sigma`. Default 2. */
   readonly sigma?: number | undefined;
-  /** Default all three. */
+  /** Default all four. */
   readonly signals?: readonly AnomalySignal[] | undefined;
   /** Score from 0 to 1 at which something is unusual. Default 0.5; higher is less sensitive. */
   readonly threshold?: number | undefined;
@@ -106,6 +106,10 @@ export interface AnalysisConfig {
   readonly retainMs?: number | undefined;
   /** Days after which an old span weighs half in a baseline. Default 7. */
   readonly halfLifeDays?: number | undefined;
+  /** Spans that an hour of the week, or of the day, needs to have a baseline of its own. Default 30. */
+  readonly minSamples?: number | undefined;
+  /** Estimated bytes of the baselines; beyond, the hours of the least used operations are given up. Default 32 MiB. */
+  readonly maxBytes?: number | undefined;
   /** False: baselines and map only. */
   readonly anomalies?: AnomalyConfig | false | undefined;
 }
@@ -197,13 +201,15 @@ const configSchema = v.strictObject({
         maxDependencies: v.optional(countSchema),
         retainMs: v.optional(positiveSchema),
         halfLifeDays: v.optional(positiveSchema),
+        minSamples: v.optional(countSchema),
+        maxBytes: v.optional(countSchema),
         anomalies: v.optional(
           v.union([
             v.literal(false),
             v.strictObject({
               detector: v.optional(v.picklist(['adaptive', 'sigma'])),
               sigma: v.optional(positiveSchema),
-              signals: v.optional(v.array(v.picklist(['duration', 'errors', 'throughput']))),
+              signals: v.optional(v.array(v.picklist(['duration', 'errors', 'throughput', 'metric']))),
               threshold: v.optional(shareSchema),
               minSamples: v.optional(countSchema),
               minDurationMs: v.optional(durationMsSchema),
@@ -300,6 +306,8 @@ function resolveAnalysis(input: AnalysisConfig): NonNullable<ResolvedConfig['ana
         maxDependencies: 4_096,
         retainMs: 900_000,
         halfLifeDays: 7,
+        minSamples: 30,
+        maxBytes: 33_554_432,
       },
       rest,
     ),
@@ -310,7 +318,7 @@ function resolveAnalysis(input: AnalysisConfig): NonNullable<ResolvedConfig['ana
             {
               detector: 'adaptive',
               sigma: 2,
-              signals: ['duration', 'errors', 'throughput'],
+              signals: ['duration', 'errors', 'throughput', 'metric'],
               threshold: 0.5,
               minSamples: 30,
               minDurationMs: 30_000,

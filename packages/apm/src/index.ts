@@ -13,6 +13,7 @@ export type {
   TraceExporterCapabilities,
 } from '@mnops/core/spi';
 export type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './analysis/anomaly.js';
+export type { BaselineBucket } from './analysis/hourly-stats.js';
 export type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
 export type { RootCauseCandidate, RootCauseEvidence } from './analysis/root-cause/rank.js';
 export type { Quantiles, ServiceDependency, ServiceMap, ServiceNode } from './analysis/service-map.js';

@@ -264,7 +264,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     checkQuery('baselines', filter);
     this.#tracing.settle();
     const analysis = this.#analysis;
-    return analysis?.operations.baselines(filter, (operation) => analysis.tracker?.isOpen(operation) === true) ?? [];
+    return analysis?.baselines(filter, this.#config.clock.now()) ?? [];
   }
 
   /** Open and recent anomalies that match, newest first. */

@@ -17,14 +17,15 @@ const schemas: Readonly<Record<QueryCall, v.GenericSchema>> = {
   detectAnomalies: v.strictObject({
     service: text,
     operation: text,
-    signal: v.optional(v.picklist(['duration', 'errors', 'throughput'])),
+    signal: v.optional(v.picklist(['duration', 'errors', 'throughput', 'metric'])),
     open: v.optional(v.boolean()),
     since: date,
   }),
   baselines: v.strictObject({
     service: text,
     operation: text,
-    kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer'])),
+    kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer', 'metric'])),
+    at: date,
   }),
   serviceMap: v.optional(v.strictObject({ from: date, to: date })),
 };

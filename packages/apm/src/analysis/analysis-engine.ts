@@ -5,7 +5,8 @@ import type { ReadableSpanLike } from '../tracing/recorded-span.js';
 import type { PerformanceAnomaly } from './anomaly.js';
 import { AnomalyTracker } from './anomaly-tracker.js';
 import { EdgeTable } from './edge-table.js';
-import { OperationTable } from './operation-table.js';
+import type { Operation } from './operation.js';
+import { type OperationFilter, OperationTable, type PerformanceBaseline } from './operation-table.js';
 import { factsOf, factsOfEnded, type Origin, originOf, type SpanFacts } from './span-facts.js';
 
 type AnalysisSettings = NonNullable<ResolvedConfig['analysis']>;
@@ -40,8 +41,10 @@ export class AnalysisEngine {
       settleMs: settings.settleMs,
       maxOperations: settings.maxOperations,
       halfLifeMs: settings.halfLifeDays * 86_400_000,
+      minSamples: settings.minSamples,
+      maxBytes: settings.maxBytes,
       judge: (operation, index, stats) => {
-        if (this.tracker === undefined) operation.baseline.merge(stats);
+        if (this.tracker === undefined) operation.learn(index, stats);
         else this.tracker.judge(operation, index, stats);
       },
     });
@@ -76,6 +79,12 @@ export class AnalysisEngine {
   roll(wallMs: number, monotonicMs: number): void {
     this.operations.roll(wallMs, monotonicMs);
     this.edges.settle(monotonicMs);
+  }
+
+  /** What is usual for each operation that matches. */
+  baselines(filter: OperationFilter, nowMs: number): PerformanceBaseline[] {
+    const isOpen = (operation: Operation): boolean => this.tracker?.isOpen(operation) === true;
+    return this.operations.baselines(filter, filter.at?.getTime() ?? nowMs, isOpen);
   }
 
   #count(facts: SpanFacts, attributes: SpanAttributes, nowMs: number): void {

@@ -2,6 +2,7 @@ import type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './anomaly.
 import type { Operation } from './operation.js';
 import { type OperationStats, pooled } from './operation-stats.js';
 import { type EffectFloors, type Judgement, type Signal, signalsOf } from './signals.js';
+import { isUsualForHour } from './usual-hour.js';
 
 /** How anomalies are found and how long they last. */
 export interface AnomalyTrackerOptions extends EffectFloors {
@@ -31,6 +32,11 @@ interface Watch {
   open: PerformanceAnomaly | undefined;
 }
 
+interface SettledBucket {
+  readonly index: number;
+  readonly stats: OperationStats;
+}
+
 /** Closed anomalies that are remembered. */
 const maxRecent = 200;
 
@@ -58,7 +64,7 @@ export class AnomalyTracker {
     const watches = this.#watchesOf(operation);
     operation.window.push({ index, stats });
     const settled = operation.window.length > this.#length ? operation.window.shift() : undefined;
-    if (settled !== undefined) this.#settle(operation, watches, settled.stats, index * this.#options.bucketMs);
+    if (settled !== undefined) this.#settle(operation, watches, settled, index * this.#options.bucketMs);
     if (!operation.judged || operation.baseline.count < this.#options.minSamples) return;
     const stretch = pooled(operation.window.map((bucket) => bucket.stats));
     for (const watch of watches) {
@@ -111,7 +117,7 @@ export class AnomalyTracker {
   }
 
   /** A bucket left the window: it becomes part of what is usual, unless it belongs to an anomaly. */
-  #settle(operation: Operation, watches: readonly Watch[], stats: OperationStats, nowMs: number): void {
+  #settle(operation: Operation, watches: readonly Watch[], settled: SettledBucket, nowMs: number): void {
     // Suspicion is enough: trouble that is learned while it is still being judged would soon look usual. But a suspicion
     // that never comes to an anomaly is how things are, and must not end the learning for good.
     const suspected = (sinceMs: number | undefined): boolean =>
@@ -121,15 +127,15 @@ export class AnomalyTracker {
       operation.firstMs = Math.min(operation.lastMs, operation.firstMs + this.#options.bucketMs);
       return;
     }
-    for (const { signal } of watches) signal.learn(stats);
-    operation.baseline.merge(stats);
+    for (const { signal } of watches) signal.learn(settled.stats);
+    operation.learn(settled.index, settled.stats);
   }
 
   #judgeSignal(operation: Operation, watch: Watch, index: number, stretch: OperationStats): void {
     const { bucketMs, threshold, adoptAfterMs } = this.#options;
     const startMs = index * bucketMs;
     const judgement = watch.signal.judge(stretch, operation.window.length);
-    if (judgement !== undefined && judgement.score >= threshold) {
+    if (judgement !== undefined && judgement.score >= threshold && !this.#isUsual(operation, judgement, startMs)) {
       watch.unusualSinceMs ??= startMs;
       watch.unusualUntilMs = startMs + bucketMs;
       watch.calmBuckets = 0;
@@ -141,6 +147,10 @@ export class AnomalyTracker {
     // Chance makes one stretch of a long run look usual; it does not end the run.
     if (watch.open === undefined && watch.calmBuckets > this.#length / 4) watch.unusualSinceMs = undefined;
     else if (watch.open !== undefined && watch.calmBuckets >= this.#length) this.#close(watch);
+  }
+
+  #isUsual(operation: Operation, judgement: Judgement, startMs: number): boolean {
+    return isUsualForHour(operation, judgement, startMs, this.#options.minSamples, this.#options);
   }
 
   #openIfLasting(

@@ -1,7 +1,7 @@
 import type { SpanKindName } from '@mnops/core/spi';
 
 /** What about an operation is unusual. */
-export type AnomalySignal = 'duration' | 'errors' | 'throughput';
+export type AnomalySignal = 'duration' | 'errors' | 'throughput' | 'metric';
 
 /** A time in which an operation is not as usual. */
 export interface PerformanceAnomaly {
@@ -9,10 +9,10 @@ export interface PerformanceAnomaly {
   readonly id: string;
   readonly service: string;
   readonly operation: string;
-  readonly kind: SpanKindName;
+  readonly kind: SpanKindName | 'metric';
   readonly signal: AnomalySignal;
-  /** What was compared: the median or the 90th percentile in milliseconds, the share of failed spans, or spans per second. */
-  readonly statistic: 'p50' | 'p90' | 'error-share' | 'calls-per-second';
+  /** What was compared: the median or the 90th percentile in milliseconds, the share of failed spans, spans per second, or a metric's value. */
+  readonly statistic: 'p50' | 'p90' | 'error-share' | 'calls-per-second' | 'value';
   readonly detector: string;
   /** When it began: the start of the first unusual bucket, so before it was found. */
   readonly openedAt: Date;

@@ -1,15 +1,23 @@
 import type { SpanKindName } from '@mnops/core/spi';
 import { other } from './edge-table.js';
+import {
+  type BaselineBucket,
+  type ChosenFigures,
+  chooseFigures,
+  type OperationFigures,
+  type TableTime,
+} from './hourly-stats.js';
 import { LatencySketch } from './latency-sketch.js';
-import { Operation } from './operation.js';
-import { type OperationStats, pooled } from './operation-stats.js';
-import type { SpanFacts } from './span-facts.js';
+import { type Observation, Operation } from './operation.js';
+import type { OperationStats } from './operation-stats.js';
 
 /** Which operations a question is about; an absent field matches all. */
 export interface OperationFilter {
   readonly service?: string | undefined;
   readonly operation?: string | undefined;
-  readonly kind?: SpanKindName | undefined;
+  readonly kind?: SpanKindName | 'metric' | undefined;
+  /** Instant whose hour the figures are for. Default now. */
+  readonly at?: Date | undefined;
 }
 
 /** A span of time; both ends may be open. */
@@ -22,12 +30,19 @@ export interface TimeWindow {
 export interface PerformanceBaseline {
   readonly service: string;
   readonly operation: string;
-  readonly kind: SpanKindName;
+  readonly kind: SpanKindName | 'metric';
+  /** Labels of a metric's series; absent of spans. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What the figures are made from: the spans of that hour of the week (UTC) when there are enough, else of that hour of
+   * any day, else all.
+   */
+  readonly bucket: BaselineBucket;
   /** Time that the figures stand for; its start moves on as old spans fade. */
   readonly window: { readonly from: Date; readonly to: Date };
   /** Spans behind the figures; older ones weigh less. */
   readonly count: number;
-  /** Milliseconds. A quantile is `undefined` below 1/(1-q) spans: P50 needs 2, P95 20, P99 100. */
+  /** Milliseconds; of a metric, values in its own unit. A quantile is `undefined` below 1/(1-q) spans: P50 needs 2, P95 20, P99 100. */
   readonly durationMs: {
     readonly mean: number;
     readonly standardDeviation: number;
@@ -54,15 +69,30 @@ export interface OperationTableOptions {
   readonly settleMs: number;
   readonly maxOperations: number;
   readonly halfLifeMs: number;
+  /** Spans of an hour from which on it has a baseline of its own. */
+  readonly minSamples: number;
+  /** Estimated bytes of all baselines; beyond, the hours of the least used operations are folded. */
+  readonly maxBytes: number;
   readonly judge: BucketJudge;
 }
 
-const kinds: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
+/** A baseline of an operation that belongs to another process, or was read from a snapshot. */
+export interface ForeignOperation {
+  readonly service: string;
+  readonly operation: string;
+  readonly kind: SpanKindName | 'metric';
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly figures: OperationFigures;
+}
+
+type OperationKind = SpanKindName | 'metric';
+const kinds: readonly OperationKind[] = ['internal', 'server', 'client', 'producer', 'consumer', 'metric'];
 /** Buckets that may be overdue before the table concludes that the process slept. */
 const maxBacklog = 120;
 
 /** Operations of all services with what is usual for each, bounded, cut into buckets of time. */
 export class OperationTable {
+  readonly time: TableTime;
   readonly #options: OperationTableOptions;
   readonly #services = new Map<string, Map<string, (Operation | undefined)[]>>();
   readonly #all: Operation[] = [];
@@ -73,6 +103,7 @@ export class OperationTable {
 
   constructor(options: OperationTableOptions) {
     this.#options = options;
+    this.time = { nowMs: 0, bucketMs: options.bucketMs, halfLifeMs: options.halfLifeMs };
   }
 
   /** Spans that were counted under `(other)` because the table is full. */
@@ -89,7 +120,7 @@ export class OperationTable {
   }
 
   /** Takes one span into account. */
-  observe(facts: SpanFacts): void {
+  observe(facts: Observation): Operation {
     const index = Math.floor(facts.endMs / this.#options.bucketMs);
     const { kind, operation: name } = facts;
     const { service } = facts.origin;
@@ -101,6 +132,7 @@ export class OperationTable {
       this.#last = operation;
     }
     operation.add(facts, index);
+    return operation;
   }
 
   /** Closes the buckets whose time is over and hands each to the judge, empty ones included. */
@@ -109,10 +141,12 @@ export class OperationTable {
     const due = Math.floor((wallMs - settleMs) / bucketMs);
     const before = this.#lastRoll;
     this.#lastRoll = { wallMs, monotonicMs };
+    this.time.nowMs = wallMs;
     const jumped =
       before !== undefined &&
       Math.abs(wallMs - before.wallMs - (monotonicMs - before.monotonicMs)) > Math.max(2 * bucketMs, 1_000);
     for (const operation of this.#all) {
+      operation.settleLate();
       if (jumped || due - operation.nextIndex > maxBacklog) operation.skipTo(Math.floor(wallMs / bucketMs) + 1);
       while (operation.nextIndex < due) {
         const index = operation.nextIndex;
@@ -120,21 +154,50 @@ export class OperationTable {
       }
     }
     this.#forget(wallMs);
+    this.#fold();
   }
 
-  /** What is usual, for each operation that matches, most calls first. */
-  baselines(filter: OperationFilter, isOpen: (operation: Operation) => boolean): PerformanceBaseline[] {
-    const result: PerformanceBaseline[] = [];
+  /** Estimated bytes of all baselines. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { baseline, hours } of this.#all) bytes += baseline.durationMs.bytes + hours.bytes;
+    return bytes;
+  }
+
+  /**
+   * What is usual, for each operation that matches, most calls first.
+   *
+   * @param atMs - Instant whose hour is asked for.
+   * @param foreign - What other processes know, which is added.
+   */
+  baselines(
+    filter: OperationFilter,
+    atMs: number,
+    isOpen: (operation: Operation) => boolean,
+    foreign: Iterable<ForeignOperation> = [],
+  ): PerformanceBaseline[] {
+    const groups = new Map<string, { readonly of: ForeignOperation; readonly parts: OperationFigures[] }>();
+    const include = (of: ForeignOperation): void => {
+      if (!matches(of, filter)) return;
+      const key = JSON.stringify([of.service, of.operation, of.kind]);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { of, parts: [of.figures] });
+      else group.parts.push(of.figures);
+    };
     for (const operation of this.#all) {
-      if (!matches(operation, filter)) continue;
-      const parts = isOpen(operation) ? [] : operation.unsettled();
-      const stats = pooled([operation.baseline, ...parts]);
-      if (stats.count > 0) result.push(baselineOf(operation, stats));
+      const { service, name, kind, labels } = operation;
+      include({ service, operation: name, kind, labels, figures: operation.figures(isOpen(operation)) });
+    }
+    for (const operation of foreign) include(operation);
+    const result: PerformanceBaseline[] = [];
+    for (const { of, parts } of groups.values()) {
+      const chosen = chooseFigures(parts, atMs, this.#options.minSamples, this.time);
+      if (chosen.stats.count > 0) result.push(baselineOf(of, chosen));
     }
     return result.sort((a, b) => b.count - a.count);
   }
 
-  #create(facts: SpanFacts, position: number, index: number): Operation {
+  #create(facts: Observation, position: number, index: number): Operation {
     let { service } = facts.origin;
     let name = facts.operation;
     if (this.#all.length >= this.#options.maxOperations) {
@@ -145,7 +208,7 @@ export class OperationTable {
       if (known !== undefined) return known;
     }
     // The bucket in which the first span falls is not whole, so judging begins with the next one.
-    const created = new Operation(facts, name, service, index + 1);
+    const created = new Operation(facts, name, service, index + 1, this.time);
     const operations = this.#services.get(service) ?? new Map<string, (Operation | undefined)[]>();
     const byKind = operations.get(name) ?? [];
     byKind[position] = created;
@@ -171,25 +234,46 @@ export class OperationTable {
       operation.firstMs += (1 - factor) * (operation.lastMs - operation.firstMs);
     }
   }
+
+  /** Keeps the baselines within their bytes: the hours of the operations that are used least are folded first. */
+  #fold(): void {
+    const { maxBytes } = this.#options;
+    let bytes = this.bytes;
+    if (bytes <= maxBytes) return;
+    for (const level of ['hour-of-week', 'hour-of-day'] as const) {
+      const candidates = this.#all.filter(({ hours }) => hours.level === level && hours.bytes > 0);
+      candidates.sort((a, b) => a.baseline.count - b.baseline.count);
+      for (const { hours } of candidates) {
+        // A little more than needed, so that not every roll has to fold.
+        if (bytes <= maxBytes * 0.9) return;
+        const before = hours.bytes;
+        hours.fold(this.time);
+        bytes += hours.bytes - before;
+      }
+    }
+  }
 }
 
-function matches(operation: Operation, filter: OperationFilter): boolean {
+function matches(operation: ForeignOperation, filter: OperationFilter): boolean {
   return (
     (filter.service === undefined || filter.service === operation.service) &&
-    (filter.operation === undefined || filter.operation === operation.name) &&
+    (filter.operation === undefined || filter.operation === operation.operation) &&
     (filter.kind === undefined || filter.kind === operation.kind)
   );
 }
 
-function baselineOf(operation: Operation, stats: OperationStats): PerformanceBaseline {
+function baselineOf(of: ForeignOperation, chosen: ChosenFigures): PerformanceBaseline {
+  const { stats, bucket, firstMs, lastMs, observedMs } = chosen;
   const { durationMs, moments } = stats;
   // Less than a second of observation says nothing about a rate, so the shortest window counts as one second.
-  const seconds = Math.max(1, (operation.lastMs - operation.firstMs) / 1_000);
+  const seconds = Math.max(1, observedMs / 1_000);
   return {
-    service: operation.service,
-    operation: operation.name,
-    kind: operation.kind,
-    window: { from: new Date(operation.firstMs), to: new Date(operation.lastMs) },
+    service: of.service,
+    operation: of.operation,
+    kind: of.kind,
+    ...(of.labels === undefined ? {} : { labels: of.labels }),
+    bucket,
+    window: { from: new Date(firstMs), to: new Date(lastMs) },
     count: Math.round(stats.count),
     durationMs: {
       mean: moments.mean,

@@ -1,17 +1,38 @@
 import type { SpanKindName } from '@mnops/core/spi';
+import { HourlyStats, type OperationFigures, type Stretch, type TableTime } from './hourly-stats.js';
 import { OperationStats } from './operation-stats.js';
-import type { SpanFacts } from './span-facts.js';
+
+/** What an operation needs to know of a span, or of one value of a metric. */
+export interface Observation {
+  readonly traceId: string;
+  readonly parentSpanId: string | undefined;
+  readonly origin: { readonly service: string };
+  readonly operation: string;
+  readonly kind: SpanKindName | 'metric';
+  /** Epoch milliseconds. */
+  readonly endMs: number;
+  /** Milliseconds; of a metric, its value. */
+  readonly durationMs: number;
+  readonly error: boolean;
+}
 
 /** Buckets of one operation that may be open at once; spans outside of them go straight to the baseline. */
 const maxOpenBuckets = 16;
+/** Hours of late spans that are gathered before they are learned. */
+const maxLateHours = 4;
+const hourMs = 3_600_000;
 
 /** One operation of one service: what is usual for it, and the buckets that are still filling. */
 export class Operation {
   readonly service: string;
   readonly name: string;
-  readonly kind: SpanKindName;
+  readonly kind: SpanKindName | 'metric';
+  /** Labels of a metric's series. */
+  labels: Readonly<Record<string, string>> | undefined;
   /** What the operation is judged by. Buckets join it when they turned out to be normal. */
   baseline: OperationStats = new OperationStats();
+  /** The same by hour of the week. */
+  hours: HourlyStats = new HourlyStats();
   /** Closed buckets whose normality is not settled, oldest first. */
   readonly window: { readonly index: number; readonly stats: OperationStats }[] = [];
   /** Whether it stands for work that somebody waits for: requests, messages, and roots. */
@@ -21,11 +42,15 @@ export class Operation {
   /** Epoch milliseconds between which the figures lie; the first moves on as old figures fade. */
   firstMs: number;
   lastMs: number;
+  readonly time: TableTime;
   readonly #open = new Map<number, OperationStats>();
+  /** Spans outside of the open buckets, by hours since the epoch. */
+  readonly #late = new Map<number, OperationStats>();
   #currentIndex = -1;
   #current: OperationStats | undefined;
 
-  constructor(facts: SpanFacts, name: string, service: string, nextIndex: number) {
+  constructor(facts: Observation, name: string, service: string, nextIndex: number, time: TableTime) {
+    this.time = time;
     this.service = service;
     this.name = name;
     this.kind = facts.kind;
@@ -34,7 +59,7 @@ export class Operation {
     this.lastMs = facts.endMs;
   }
 
-  add(facts: SpanFacts, index: number): void {
+  add(facts: Observation, index: number): void {
     if (!this.judged) {
       this.judged = facts.kind === 'server' || facts.kind === 'consumer' || facts.parentSpanId === undefined;
     }
@@ -56,10 +81,24 @@ export class Operation {
     return stats;
   }
 
+  /** Makes a bucket that turned out to be normal part of what is usual. */
+  learn(index: number, stats: OperationStats): void {
+    const { bucketMs } = this.time;
+    this.#learn({ fromMs: index * bucketMs, toMs: (index + 1) * bucketMs, stats });
+  }
+
+  /** Learns the spans that came outside of the open buckets. */
+  settleLate(): void {
+    if (this.#late.size === 0) return;
+    for (const stretch of this.#lateStretches()) this.#learn(stretch);
+    this.#late.clear();
+    this.#current = undefined;
+  }
+
   /** Gives up judging what is open and closed so far: it all counts as normal, and buckets go on at `nextIndex`. */
   skipTo(nextIndex: number): void {
-    for (const { stats } of this.window) this.baseline.merge(stats);
-    for (const stats of this.#open.values()) this.baseline.merge(stats);
+    for (const { index, stats } of this.window) this.learn(index, stats);
+    for (const [index, stats] of this.#open) this.learn(index, stats);
     this.window.length = 0;
     this.#open.clear();
     this.#current = undefined;
@@ -69,23 +108,59 @@ export class Operation {
   /** Forgets what was usual, so that it is learned anew from the next bucket on. */
   relearn(): void {
     this.baseline = new OperationStats();
+    this.hours = new HourlyStats();
     this.window.length = 0;
+    this.#late.clear();
+    this.#current = undefined;
     this.firstMs = this.lastMs;
   }
 
-  /** Stats that are not part of the baseline yet. */
-  *unsettled(): Iterable<OperationStats> {
-    for (const { stats } of this.window) yield stats;
-    yield* this.#open.values();
+  /** What is known now. `settled`: without the buckets that may yet turn out to be trouble. */
+  figures(settled: boolean): OperationFigures {
+    const stretches = [...this.#lateStretches()];
+    if (!settled) {
+      const { bucketMs } = this.time;
+      const add = (index: number, stats: OperationStats): void => {
+        const fromMs = Math.max(index * bucketMs, Math.min(this.firstMs, (index + 1) * bucketMs));
+        stretches.push({ fromMs, toMs: Math.max(fromMs, Math.min(this.lastMs, (index + 1) * bucketMs)), stats });
+      };
+      for (const { index, stats } of this.window) add(index, stats);
+      for (const [index, stats] of this.#open) add(index, stats);
+    }
+    return { all: this.baseline, hours: this.hours, stretches, firstMs: this.firstMs, lastMs: this.lastMs };
+  }
+
+  #learn({ stats, fromMs, toMs }: Stretch): void {
+    this.baseline.merge(stats);
+    this.hours.add(stats, fromMs, toMs, this.time);
+  }
+
+  *#lateStretches(): Iterable<Stretch> {
+    for (const [hour, stats] of this.#late) {
+      const fromMs = Math.max(hour * hourMs, Math.min(this.firstMs, (hour + 1) * hourMs - 1));
+      const toMs = Math.min((hour + 1) * hourMs, Math.max(this.lastMs, fromMs));
+      yield { fromMs, toMs, stats };
+    }
   }
 
   #bucket(index: number): OperationStats {
     // Too late, or from a clock that runs ahead: such spans tell what is usual, but not what happens now.
-    if (index < this.nextIndex || index >= this.nextIndex + maxOpenBuckets) return this.baseline;
+    if (index < this.nextIndex || index >= this.nextIndex + maxOpenBuckets) return this.#lateOf(index);
     let stats = this.#open.get(index);
     if (stats === undefined) {
       stats = new OperationStats();
       this.#open.set(index, stats);
+    }
+    return stats;
+  }
+
+  #lateOf(index: number): OperationStats {
+    const hour = Math.floor((index * this.time.bucketMs) / hourMs);
+    let stats = this.#late.get(hour);
+    if (stats === undefined) {
+      if (this.#late.size >= maxLateHours) this.settleLate();
+      stats = new OperationStats();
+      this.#late.set(hour, stats);
     }
     return stats;
   }

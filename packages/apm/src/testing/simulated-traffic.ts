@@ -1,6 +1,7 @@
 import type { PerformanceAnomaly } from '../analysis/anomaly.js';
 import { AnomalyTracker, type AnomalyTrackerOptions } from '../analysis/anomaly-tracker.js';
 import { OperationTable } from '../analysis/operation-table.js';
+import type { SpanFacts } from '../analysis/span-facts.js';
 import { normal, randomOf } from './random.js';
 
 /** A fault in simulated traffic: what happens to the share of requests that it hits. */
@@ -67,6 +68,8 @@ export function simulate(traffic: SimulatedTraffic): SimulatedOutcome {
     settleMs: 2_000,
     maxOperations: 100,
     halfLifeMs: 7 * 86_400_000,
+    minSamples: 30,
+    maxBytes: 33_554_432,
     judge: (operation, index, stats) => tracker.judge(operation, index, stats),
   });
   let wave = 0;
@@ -88,7 +91,7 @@ export function simulate(traffic: SimulatedTraffic): SimulatedOutcome {
     const durationMs = medianMs * Math.exp(spread * normal(random) + wave) + (fault?.addMs ?? 0);
     const error = random() < (fault?.failShare ?? errorShare);
     sequence += 1;
-    table.observe({
+    const facts: SpanFacts = {
       traceId: sequence.toString(16).padStart(32, '0'),
       spanId: sequence.toString(16).padStart(16, '0'),
       parentSpanId: undefined,
@@ -99,7 +102,8 @@ export function simulate(traffic: SimulatedTraffic): SimulatedOutcome {
       durationMs,
       error,
       peer: undefined,
-    });
+    };
+    table.observe(facts);
   }
   return { opened, closed, table, tracker };
 }
