@@ -7,6 +7,16 @@ export const codes = {
     meaning: 'The back end refused the spans for good; sending them again would be useless.',
     remedy: 'Look at the status in the message, and check that the address and the protocol are those of the back end.',
   },
+  MNOPS_APM_SKETCH_MISMATCH: {
+    retryable: false,
+    meaning: 'A snapshot holds latency sketches of another resolution, which cannot be merged with those here.',
+    remedy: 'Run the same version of the package in all processes that share their figures.',
+  },
+  MNOPS_APM_SNAPSHOT_INVALID: {
+    retryable: false,
+    meaning: 'What was handed in as a snapshot is none; the message and `details.field` name the first wrong field.',
+    remedy: 'Hand in what `exportSnapshot()` of the same version returned, as it was or through JSON.',
+  },
   MNOPS_APM_SPANS_INVALID: {
     retryable: false,
     meaning: 'What was handed in as spans is not an OTLP request in JSON.',

@@ -14,6 +14,7 @@ export type {
 } from '@mnops/core/spi';
 export type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './analysis/anomaly.js';
 export type { BaselineBucket } from './analysis/hourly-stats.js';
+export type { LatencySketchState } from './analysis/latency-sketch.js';
 export type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
 export type { RootCauseCandidate, RootCauseEvidence } from './analysis/root-cause/rank.js';
 export type { Quantiles, ServiceDependency, ServiceMap, ServiceNode } from './analysis/service-map.js';
@@ -46,6 +47,16 @@ export type {
 } from './sampling/sampling-config.js';
 export type { KeepReason, SamplingDropReason, SamplingStats } from './sampling/sampling-stats.js';
 export type { SpanMatch } from './sampling/span-match.js';
+export type {
+  APMSnapshot,
+  EdgeState,
+  HalfState,
+  NodeState,
+  OperationState,
+  SourceState,
+} from './snapshot/apm-snapshot.js';
+export type { SharedStats } from './snapshot/shared-figures.js';
+export type { CellState, StatsState } from './snapshot/stats-state.js';
 export type { APMStats } from './stats.js';
 export type { TraceQuery } from './store/trace-query.js';
 export type { TraceRingStats } from './store/trace-ring.js';

@@ -6,7 +6,7 @@ import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import { AnalysisEngine } from './analysis/analysis-engine.js';
 import type { AnomalyQuery, PerformanceAnomaly } from './analysis/anomaly.js';
 import type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
-import { buildServiceMap, type ServiceMap, serviceMapOf } from './analysis/service-map.js';
+import { buildServiceMap, type ServiceMap } from './analysis/service-map.js';
 import { epochMs } from './analysis/span-facts.js';
 import { AnomalyNotices } from './anomaly-notices.js';
 import { type APMConfig, type ResolvedConfig, resolveConfig } from './config.js';
@@ -21,6 +21,8 @@ import { Sampling } from './sampling/sampling.js';
 import { anomalyHealthSource } from './seams/health-source.js';
 import { traceMetricSource } from './seams/metric-source.js';
 import { RequestSeries } from './seams/request-series.js';
+import type { APMSnapshot } from './snapshot/apm-snapshot.js';
+import { type SharedFigures, sharedFigures } from './snapshot/shared-figures.js';
 import type { APMStats } from './stats.js';
 import { matchesQuery, type TraceQuery } from './store/trace-query.js';
 import { TraceRing } from './store/trace-ring.js';
@@ -47,6 +49,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #ring: TraceRing;
   readonly #analysis: AnalysisEngine | undefined;
   readonly #sampling: Sampling;
+  readonly #shared: SharedFigures;
   readonly #tracing: Tracing;
   readonly #deliveries: Deliveries;
   readonly #notices: AnomalyNotices;
@@ -71,6 +74,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
             opened: (anomaly) => this.#announce('anomaly:opened', anomaly),
             closed: (anomaly) => this.#announce('anomaly:closed', anomaly),
           });
+    this.#shared = sharedFigures(this.#config, this.#analysis);
     this.#deliveries = new Deliveries(this.#config, {
       emit: (event, value) => this.#events.emit(event, value),
       degrade: (reason) => this.#lifecycle.degrade(reason),
@@ -263,8 +267,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   baselines(filter: OperationFilter = {}): PerformanceBaseline[] {
     checkQuery('baselines', filter);
     this.#tracing.settle();
-    const analysis = this.#analysis;
-    return analysis?.baselines(filter, this.#config.clock.now()) ?? [];
+    return this.#shared.baselines(filter);
   }
 
   /** Open and recent anomalies that match, newest first. */
@@ -278,10 +281,31 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   serviceMap(window?: TimeWindow): ServiceMap {
     checkQuery('serviceMap', window);
     this.#tracing.settle();
-    if (window === undefined && this.#analysis !== undefined) return serviceMapOf(this.#analysis.edges);
+    if (window === undefined && this.#analysis !== undefined) return this.#shared.map();
     const [from, to] = [window?.from?.getTime() ?? Number.NEGATIVE_INFINITY, window?.to?.getTime() ?? Infinity];
     const traces = [...this.#ring.newestFirst()].filter(({ startMs }) => startMs >= from && startMs <= to);
     return buildServiceMap(traces.flatMap((trace) => trace.spans));
+  }
+
+  /**
+   * Baselines and map of this process, and of the others whose snapshots were merged, for `JSON.stringify`.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_UNSUPPORTED` when the analysis is off.
+   */
+  exportSnapshot(): APMSnapshot {
+    this.#tracing.settle();
+    return this.#shared.export();
+  }
+
+  /**
+   * Baselines and map count the processes of the snapshot in from now on. The newest state of a process replaces the one
+   * before, so order and repetition do not matter.
+   *
+   * @throws {MnopsError} `MNOPS_APM_SNAPSHOT_INVALID` with the field that is wrong, `MNOPS_APM_SKETCH_MISMATCH` for
+   * sketches of another resolution, `MNOPS_CORE_UNSUPPORTED` when the analysis is off. Nothing is taken then.
+   */
+  mergeSnapshot(snapshot: APMSnapshot): void {
+    this.#shared.merge(snapshot);
   }
 
   /**
@@ -330,6 +354,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
         requestSeries: analysis?.requests.seriesCount ?? 0,
         requestsOverflowed: analysis?.requests.overflowed ?? 0,
       },
+      shared: this.#shared.stats,
       notifications: this.#notices.stats,
       exporters: this.#deliveries.report.exporters,
     };

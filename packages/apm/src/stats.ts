@@ -1,6 +1,7 @@
 import type { NoticeStats } from './anomaly-notices.js';
 import type { ExporterStats } from './delivery/delivery-report.js';
 import type { SamplingStats } from './sampling/sampling-stats.js';
+import type { SharedStats } from './snapshot/shared-figures.js';
 import type { TraceRingStats } from './store/trace-ring.js';
 import type { SpanCounts } from './tracing/tracing.js';
 
@@ -23,6 +24,8 @@ export interface APMStats {
     readonly requestSeries: number;
     readonly requestsOverflowed: number;
   };
+  /** Figures of other processes that are counted in. */
+  readonly shared: SharedStats;
   readonly notifications: NoticeStats;
   /** By exporter id. For each, spans handed over = delivered + held + the sum of dropped. */
   readonly exporters: Readonly<Record<string, ExporterStats>>;

@@ -4,9 +4,9 @@ import { RequestSeries } from '../seams/request-series.js';
 import type { ReadableSpanLike } from '../tracing/recorded-span.js';
 import type { PerformanceAnomaly } from './anomaly.js';
 import { AnomalyTracker } from './anomaly-tracker.js';
-import { EdgeTable } from './edge-table.js';
+import { type EdgeContents, EdgeTable } from './edge-table.js';
 import type { Operation } from './operation.js';
-import { type OperationFilter, OperationTable, type PerformanceBaseline } from './operation-table.js';
+import { type KnownOperation, OperationTable } from './operation-table.js';
 import { factsOf, factsOfEnded, type Origin, originOf, type SpanFacts } from './span-facts.js';
 
 type AnalysisSettings = NonNullable<ResolvedConfig['analysis']>;
@@ -15,6 +15,13 @@ type AnalysisSettings = NonNullable<ResolvedConfig['analysis']>;
 export interface AnalysisListeners {
   readonly opened: (anomaly: PerformanceAnomaly) => void;
   readonly closed: (anomaly: PerformanceAnomaly) => void;
+}
+
+/** What was known at one instant. */
+export interface KnownFigures {
+  readonly atMs: number;
+  readonly operations: readonly KnownOperation[];
+  readonly map: EdgeContents;
 }
 
 /** Origins remembered by resource; spans of one process share theirs. */
@@ -81,10 +88,20 @@ export class AnalysisEngine {
     this.edges.settle(monotonicMs);
   }
 
-  /** What is usual for each operation that matches. */
-  baselines(filter: OperationFilter, nowMs: number): PerformanceBaseline[] {
-    const isOpen = (operation: Operation): boolean => this.tracker?.isOpen(operation) === true;
-    return this.operations.baselines(filter, filter.at?.getTime() ?? nowMs, isOpen);
+  /** What is known now of each operation. */
+  known(): Iterable<KnownOperation> {
+    return this.operations.known((operation: Operation) => this.tracker?.isOpen(operation) === true);
+  }
+
+  /** Takes over what was known before the process began; what faded since then is taken off. */
+  restore({ atMs, operations, map }: KnownFigures, nowMs: number): void {
+    const { halfLifeMs } = this.operations.time;
+    const factor = 0.5 ** (Math.max(0, nowMs - atMs) / halfLifeMs);
+    for (const known of operations) {
+      known.figures.all.scale(factor);
+      this.operations.restore(known);
+    }
+    this.edges.absorb([map], nowMs);
   }
 
   #count(facts: SpanFacts, attributes: SpanAttributes, nowMs: number): void {

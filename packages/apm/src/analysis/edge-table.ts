@@ -35,6 +35,15 @@ export interface Node {
   readonly durationMs: LatencySketch;
 }
 
+/** What an edge table holds. */
+export interface EdgeContents {
+  readonly edges: readonly Edge[];
+  readonly nodes: readonly Node[];
+  /** Spans that wait for their other side. */
+  readonly callers: readonly SpanFacts[];
+  readonly called: readonly SpanFacts[];
+}
+
 interface Pending {
   readonly facts: SpanFacts;
   readonly seenMs: number;
@@ -147,6 +156,36 @@ export class EdgeTable {
       include(edge);
     }
     return [...view.values()];
+  }
+
+  /** All that is known, for a snapshot or for `absorb`; nothing of it may be changed. */
+  contents(): EdgeContents {
+    const callers = [...this.#callers.values()].map(({ facts }) => facts);
+    const called = [...this.#called.values()].map(({ facts }) => facts);
+    const edges = [...this.#edges.values()].flatMap((servers) => [...servers.values()].flat());
+    return { edges, nodes: [...this.#nodes.values()], callers, called };
+  }
+
+  /** Adds what tables of other processes know. Calls whose two sides are in different tables are joined. */
+  absorb(tables: readonly EdgeContents[], nowMs: number): void {
+    for (const { edges, nodes } of tables) {
+      for (const edge of edges) {
+        const known = this.#edge(edge.client, edge.server, edge.connection);
+        known.calls += edge.calls;
+        known.errors += edge.errors;
+        known.lastSeenMs = Math.max(known.lastSeenMs, edge.lastSeenMs);
+        known.clientMs.merge(edge.clientMs);
+        known.serverMs.merge(edge.serverMs);
+      }
+      for (const { service, calls, errors, durationMs } of nodes) {
+        const node = this.#node(service);
+        node.calls += calls;
+        node.errors += errors;
+        node.durationMs.merge(durationMs);
+      }
+    }
+    for (const { callers } of tables) for (const facts of callers) this.#observeCaller(facts, nowMs);
+    for (const { called } of tables) for (const facts of called) this.#observeCalled(facts, nowMs);
   }
 
   /** Services that sent spans which became part of a call. */

@@ -35,7 +35,7 @@ function hourOf(table: OperationTable, fromMs: number, durationMs: number, count
     table.roll(fromMs + (i + 1) * 10_000, i * 10_000);
   }
 }
-const baselineAt = (table: OperationTable, atMs: number) => table.baselines({}, atMs, () => false)[0];
+const baselineAt = (table: OperationTable, atMs: number) => table.baselines({}, atMs)[0];
 
 describe('baselines by hour', () => {
   it('counts the hours of the week from Monday, UTC', () => {
@@ -85,7 +85,7 @@ describe('baselines by hour', () => {
       if (hour % 2 === 0) hourOf(table, at(0, hour) + 1_800_000, 10, 31, 'seldom');
     }
     expect(table.bytes).toBeLessThanOrEqual(90_000);
-    const [often, seldom] = table.baselines({}, at(2, 0), () => false);
+    const [often, seldom] = table.baselines({}, at(2, 0));
     expect([often?.count, seldom?.count].every((count) => count !== undefined && count >= 31)).toBe(true);
     const levels = Object.fromEntries(table.operations.map(({ name, hours }) => [name, hours.level]));
     expect(levels['seldom']).not.toBe('hour-of-week');

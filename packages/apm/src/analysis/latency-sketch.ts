@@ -13,6 +13,19 @@ const float = new Float64Array(1);
 const words = new Uint32Array(float.buffer);
 const highWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0;
 
+/** A sketch as numbers; see `LatencySketch.toJSON`. */
+export interface LatencySketchState {
+  readonly count: number;
+  readonly sum: number;
+  /** 0 when empty, and so is `max`. */
+  readonly min: number;
+  readonly max: number;
+  /** Values that are zero or negative. */
+  readonly zeroes: number;
+  /** Number and count of each bucket that is not empty, one after the other; bucket 0 begins at 2^-20. */
+  readonly buckets: readonly number[];
+}
+
 /**
  * Counts values in buckets of equal relative width, so that any quantile of millions of values comes out within 0.79 %
  * from a few kilobytes.
@@ -24,6 +37,10 @@ const highWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0;
 export class LatencySketch {
   /** Largest relative error of a quantile. */
   static readonly relativeError: number = 1 / (2 * bucketsPerOctave);
+  /** Buckets per power of two; only sketches of the same number can be merged. */
+  static readonly bucketsPerOctave: number = bucketsPerOctave;
+  /** Buckets of a sketch that has seen every magnitude. */
+  static readonly bucketCount: number = endIndex - lowestIndex;
 
   /** Counts of whole octaves, from the lowest that was needed to the highest; `#first` is the index of its first bucket. */
   #buckets = new Float64Array(0);
@@ -201,6 +218,39 @@ export class LatencySketch {
     for (let i = this.#buckets.length - 1; i >= 0 && this.#middleOf(i) > bound; i -= 1)
       above += this.#buckets[i] as number;
     return above / this.#count;
+  }
+
+  /** The sketch as plain numbers, for `JSON.stringify`. */
+  toJSON(): LatencySketchState {
+    const buckets: number[] = [];
+    for (let i = 0; i < this.#buckets.length; i += 1) {
+      const count = this.#buckets[i] as number;
+      if (count > 0) buckets.push(this.#first - lowestIndex + i, count);
+    }
+    const { min = 0, max = 0 } = this;
+    return { count: this.#count, sum: this.#sum, min, max, zeroes: this.#zeroes, buckets };
+  }
+
+  /** The sketch that `toJSON` wrote. The numbers are taken as they are; bucket numbers out of range are left out. */
+  static restored(state: LatencySketchState): LatencySketch {
+    const sketch = new LatencySketch();
+    if (state.count <= 0) return sketch;
+    sketch.#count = state.count;
+    sketch.#sum = state.sum;
+    sketch.#min = state.min;
+    sketch.#max = state.max;
+    sketch.#zeroes = state.zeroes;
+    const { buckets } = state;
+    const inside = (index: number | undefined): index is number =>
+      index !== undefined && index >= 0 && index < LatencySketch.bucketCount;
+    const [first, last] = [buckets[0], buckets.at(-2)];
+    if (!inside(first) || !inside(last) || last < first) return sketch;
+    sketch.#cover(first + lowestIndex, last + lowestIndex + 1);
+    for (let i = 0; i + 1 < buckets.length; i += 2) {
+      const at = (buckets[i] as number) + lowestIndex - sketch.#first;
+      if (at >= 0 && at < sketch.#buckets.length) sketch.#buckets[at] = buckets[i + 1] as number;
+    }
+    return sketch;
   }
 
   /** A copy that shares nothing with this sketch. */

@@ -76,8 +76,8 @@ export interface OperationTableOptions {
   readonly judge: BucketJudge;
 }
 
-/** A baseline of an operation that belongs to another process, or was read from a snapshot. */
-export interface ForeignOperation {
+/** What is known of one operation, here or in another process. */
+export interface KnownOperation {
   readonly service: string;
   readonly operation: string;
   readonly kind: SpanKindName | 'metric';
@@ -157,6 +157,27 @@ export class OperationTable {
     this.#fold();
   }
 
+  /** What is known now of each operation; of one whose anomaly is open, only what was usual before. */
+  *known(isOpen: (operation: Operation) => boolean): Iterable<KnownOperation> {
+    for (const operation of this.#all) {
+      const { service, name, kind, labels } = operation;
+      yield { service, operation: name, kind, labels, figures: operation.figures(isOpen(operation)) };
+    }
+  }
+
+  /** Takes over what was known of an operation before the process began. One that is here already is left as it is. */
+  restore(known: KnownOperation): void {
+    const { service, operation, kind, labels, figures } = known;
+    const position = kinds.indexOf(kind);
+    if (this.#services.get(service)?.get(operation)?.[position] !== undefined) return;
+    if (this.#all.length >= this.#options.maxOperations) return;
+    const [endMs, durationMs] = [figures.lastMs, 0];
+    const facts = { traceId: '', parentSpanId: undefined, origin: { service }, operation, kind, endMs, durationMs };
+    const restored = this.#create({ ...facts, error: false }, position, Number.POSITIVE_INFINITY);
+    restored.labels = labels;
+    restored.resume(figures);
+  }
+
   /** Estimated bytes of all baselines. */
   get bytes(): number {
     let bytes = 0;
@@ -168,27 +189,22 @@ export class OperationTable {
    * What is usual, for each operation that matches, most calls first.
    *
    * @param atMs - Instant whose hour is asked for.
-   * @param foreign - What other processes know, which is added.
+   * @param operations - What this process knows, and others.
    */
   baselines(
     filter: OperationFilter,
     atMs: number,
-    isOpen: (operation: Operation) => boolean,
-    foreign: Iterable<ForeignOperation> = [],
+    operations: Iterable<KnownOperation> = this.known(() => false),
   ): PerformanceBaseline[] {
-    const groups = new Map<string, { readonly of: ForeignOperation; readonly parts: OperationFigures[] }>();
-    const include = (of: ForeignOperation): void => {
+    const groups = new Map<string, { readonly of: KnownOperation; readonly parts: OperationFigures[] }>();
+    const include = (of: KnownOperation): void => {
       if (!matches(of, filter)) return;
       const key = JSON.stringify([of.service, of.operation, of.kind]);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { of, parts: [of.figures] });
       else group.parts.push(of.figures);
     };
-    for (const operation of this.#all) {
-      const { service, name, kind, labels } = operation;
-      include({ service, operation: name, kind, labels, figures: operation.figures(isOpen(operation)) });
-    }
-    for (const operation of foreign) include(operation);
+    for (const operation of operations) include(operation);
     const result: PerformanceBaseline[] = [];
     for (const { of, parts } of groups.values()) {
       const chosen = chooseFigures(parts, atMs, this.#options.minSamples, this.time);
@@ -254,7 +270,7 @@ export class OperationTable {
   }
 }
 
-function matches(operation: ForeignOperation, filter: OperationFilter): boolean {
+function matches(operation: KnownOperation, filter: OperationFilter): boolean {
   return (
     (filter.service === undefined || filter.service === operation.service) &&
     (filter.operation === undefined || filter.operation === operation.operation) &&
@@ -262,7 +278,7 @@ function matches(operation: ForeignOperation, filter: OperationFilter): boolean 
   );
 }
 
-function baselineOf(of: ForeignOperation, chosen: ChosenFigures): PerformanceBaseline {
+function baselineOf(of: KnownOperation, chosen: ChosenFigures): PerformanceBaseline {
   const { stats, bucket, firstMs, lastMs, observedMs } = chosen;
   const { durationMs, moments } = stats;
   // Less than a second of observation says nothing about a rate, so the shortest window counts as one second.

@@ -130,6 +130,15 @@ export class Operation {
     return { all: this.baseline, hours: this.hours, stretches, firstMs: this.firstMs, lastMs: this.lastMs };
   }
 
+  /** Takes over what was known before the process began. Judging begins after the first span. */
+  resume({ all, hours, stretches, firstMs, lastMs }: OperationFigures): void {
+    this.baseline.merge(all);
+    this.hours = hours;
+    this.firstMs = firstMs;
+    this.lastMs = lastMs;
+    for (const stretch of stretches) this.#learn(stretch);
+  }
+
   #learn({ stats, fromMs, toMs }: Stretch): void {
     this.baseline.merge(stats);
     this.hours.add(stats, fromMs, toMs, this.time);
@@ -144,6 +153,7 @@ export class Operation {
   }
 
   #bucket(index: number): OperationStats {
+    if (this.nextIndex === Number.POSITIVE_INFINITY) this.nextIndex = index + 1;
     // Too late, or from a clock that runs ahead: such spans tell what is usual, but not what happens now.
     if (index < this.nextIndex || index >= this.nextIndex + maxOpenBuckets) return this.#lateOf(index);
     let stats = this.#open.get(index);

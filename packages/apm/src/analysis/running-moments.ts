@@ -28,6 +28,20 @@ export class RunningMoments {
     return Math.sqrt(this.variance);
   }
 
+  /** Sum of the squared distances from the mean. */
+  get squares(): number {
+    return this.#squares;
+  }
+
+  /** The moments that others were, from their three numbers. */
+  static of(count: number, mean: number, squares: number): RunningMoments {
+    const moments = new RunningMoments();
+    moments.#count = count;
+    moments.#mean = mean;
+    moments.#squares = squares;
+    return moments;
+  }
+
   /** Takes one value; `NaN`, infinite values and weights that are not above 0 are ignored. */
   add(value: number, weight = 1): void {
     if (!(value - value === 0 && weight > 0)) return;
