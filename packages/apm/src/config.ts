@@ -22,6 +22,7 @@ import {
   type SpoolConfig,
   spoolSchema,
 } from './delivery/delivery-config.js';
+import { type DiskConfig, diskDefaults, diskSchema } from './disk/disk-config.js';
 import { type PropagatorName, propagatorNames } from './propagation/propagator-names.js';
 import {
   type ResolvedSampling,
@@ -45,7 +46,7 @@ export interface QueueConfig {
 }
 
 /** Bounds of the traces kept in memory. */
-export interface StoreConfig {
+export interface StoreConfig extends DiskConfig {
   /** Default 10_000; beyond, the oldest trace goes. */
   readonly maxTraces?: number | undefined;
   /** Estimated bytes. Default 32 MiB. */
@@ -125,7 +126,7 @@ export interface APMConfig {
   /** Hear of anomalies. */
   readonly notifiers?: readonly Notifier[] | undefined;
   readonly queue?: QueueConfig | undefined;
-  /** Where data is kept across restarts: undelivered spans. Default none: memory only. */
+  /** Folder for what outlives the process: undelivered spans, kept traces, baselines and map. Default none: everything is in memory. */
   readonly folder?: string | undefined;
   /** Bounds of the undelivered spans in `folder`; false: none are kept there. */
   readonly spool?: SpoolConfig | false | undefined;
@@ -180,6 +181,7 @@ const configSchema = v.strictObject({
       maxTraces: v.optional(countSchema),
       maxBytes: v.optional(countSchema),
       maxSpansPerTrace: v.optional(countSchema),
+      ...diskSchema,
     }),
   ),
   sampling: v.optional(samplingSchema),
@@ -239,6 +241,7 @@ export interface ResolvedConfig {
   readonly notifiers: readonly Notifier[];
   readonly queue: Filled<QueueConfig>;
   readonly spool: ResolvedSpool | undefined;
+  readonly folder: string | undefined;
   readonly store: Filled<StoreConfig>;
   readonly sampling: ResolvedSampling;
   readonly spanLimits: Filled<SpanLimits>;
@@ -282,8 +285,9 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
       { maxSpans: 8_192, maxBytes: 16_777_216, batchSpans: 512, delayMs: 1_000, exportTimeoutMs: 30_000 },
       input.queue,
     ),
+    folder: input.folder,
     spool: resolveSpool(name, input.folder, input.spool),
-    store: filled({ maxTraces: 10_000, maxBytes: 33_554_432, maxSpansPerTrace: 10_000 }, input.store),
+    store: filled({ maxTraces: 10_000, maxBytes: 33_554_432, maxSpansPerTrace: 10_000, ...diskDefaults }, input.store),
     sampling: resolveSampling(input.sampling),
     spanLimits: filled({ attributes: 128, events: 128, links: 128, valueLength: 65_536 }, input.spanLimits),
     analysis: input.analysis === false ? undefined : resolveAnalysis(input.analysis ?? {}),

@@ -31,6 +31,8 @@ export type {
 export type { CircuitState } from './delivery/circuit.js';
 export type { SpoolConfig } from './delivery/delivery-config.js';
 export type { DeliveryReport, DropReason, ExporterStats, SpoolStats } from './delivery/delivery-report.js';
+export type { DiskConfig } from './disk/disk-config.js';
+export type { DiskStats } from './disk/kept-folder.js';
 export type { APMEvents } from './events.js';
 export type { IngestReport } from './ingest.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';

@@ -12,6 +12,8 @@ import { AnomalyNotices } from './anomaly-notices.js';
 import { type APMConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import { Deliveries } from './delivery/deliveries.js';
 import type { DeliveryReport } from './delivery/delivery-report.js';
+import { findTrace, keptFolder, matchingTraces } from './disk/keep-traces.js';
+import type { KeptFolder } from './disk/kept-folder.js';
 import type { APMEvents } from './events.js';
 import { type IngestReport, spanProblem } from './ingest.js';
 import type { IncomingHeaders } from './propagation/trace-context.js';
@@ -24,8 +26,8 @@ import { RequestSeries } from './seams/request-series.js';
 import type { APMSnapshot } from './snapshot/apm-snapshot.js';
 import { type SharedFigures, sharedFigures } from './snapshot/shared-figures.js';
 import type { APMStats } from './stats.js';
-import { matchesQuery, type TraceQuery } from './store/trace-query.js';
-import { TraceRing } from './store/trace-ring.js';
+import type { TraceQuery } from './store/trace-query.js';
+import { type HeldTrace, TraceRing } from './store/trace-ring.js';
 import { assembleTrace, type Trace } from './trace.js';
 import { emptyContext } from './tracing/idle-context.js';
 import { plainSpan, RecordedSpan } from './tracing/recorded-span.js';
@@ -50,6 +52,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #analysis: AnalysisEngine | undefined;
   readonly #sampling: Sampling;
   readonly #shared: SharedFigures;
+  readonly #kept: KeptFolder | undefined;
   readonly #tracing: Tracing;
   readonly #deliveries: Deliveries;
   readonly #notices: AnomalyNotices;
@@ -65,7 +68,9 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   constructor(config: APMConfig = {}) {
     this.#config = resolveConfig(config);
     const { store, analysis, clock, notifiers, secrets } = this.#config;
-    this.#ring = new TraceRing(store);
+    const evicting =
+      this.#config.folder === undefined ? undefined : (trace: HeldTrace) => this.#kept?.traces.evicting(trace);
+    this.#ring = new TraceRing({ ...store, evicting });
     this.#notices = new AnomalyNotices(notifiers, clock, secrets);
     this.#analysis =
       analysis === undefined
@@ -75,6 +80,12 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
             closed: (anomaly) => this.#announce('anomaly:closed', anomaly),
           });
     this.#shared = sharedFigures(this.#config, this.#analysis);
+    this.#kept = keptFolder(this.#config, this.#ring, this.#shared, {
+      settle: () => this.#tracing.settle(),
+      damaged: (damage) => this.#events.emit('storage:damaged', damage),
+      degrade: (reason) => this.#lifecycle.degrade(reason),
+      recover: (reason) => this.#lifecycle.recover(reason),
+    });
     this.#deliveries = new Deliveries(this.#config, {
       emit: (event, value) => this.#events.emit(event, value),
       degrade: (reason) => this.#lifecycle.degrade(reason),
@@ -86,6 +97,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       const recorded = this.#deliveries.any ? new RecordedSpan(span, resource) : undefined;
       this.#ring.addEnded(span, resource, endMs - durationMs, endMs);
       if (recorded !== undefined) this.#deliveries.add(recorded);
+      this.#kept?.traces.seen(span.spanContext().traceId, nowMs);
     });
     this.#tracing = new Tracing(this.#config, this.#sampling, (span, resource, endMs, durationMs, nowMs) => {
       this.#analysis?.observeEnded(span, resource, endMs, durationMs, nowMs, this.#sampling.countOf(span));
@@ -139,7 +151,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   }
 
   /**
-   * What is held now is delivered or given up.
+   * What is held now is delivered or given up, and what is kept in `folder` is there.
    *
    * @param options - `timeoutMs`: default 30_000.
    * @throws {MnopsError} `MNOPS_CORE_TIMEOUT` when a back end is away for longer; the spans stay held.
@@ -147,6 +159,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   async flush(options: CallOptions = {}): Promise<DeliveryReport> {
     const limits = { timeoutMs: 30_000, ...options, clock: this.#config.clock };
     await traced('mnops:apm:flush', { exporters: this.#config.exporters.length }, async (context) => {
+      await this.#kept?.flush();
       this.#tracing.settle();
       await withCall(limits, async (call) => await this.#deliveries.flush(call));
       context['held'] = this.#deliveries.held;
@@ -241,24 +254,19 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   async getTrace(traceId: string, options: CallOptions = {}): Promise<Trace | undefined> {
     this.#tracing.settle();
     options.signal?.throwIfAborted();
-    const held = this.#ring.get(traceId.toLowerCase());
+    const held = await findTrace(this.#ring, this.#kept, traceId.toLowerCase(), options.signal);
     return held && assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
   }
 
   /**
-   * Traces that match, newest first.
+   * Traces that match, newest first: those in memory, then those in `folder`.
    *
    * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a condition that it does not know; so do the queries below.
    */
   async *findTraces(query: TraceQuery = {}, options: CallOptions = {}): AsyncIterable<Trace> {
     checkQuery('findTraces', query);
     this.#tracing.settle();
-    let left = query.limit ?? 100;
-    for (const held of this.#ring.newestFirst()) {
-      if (left <= 0) return;
-      options.signal?.throwIfAborted();
-      if (!matchesQuery(held, query)) continue;
-      left -= 1;
+    for await (const held of matchingTraces(this.#ring, this.#kept, query, options.signal)) {
       yield assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
     }
   }
@@ -355,12 +363,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
         requestsOverflowed: analysis?.requests.overflowed ?? 0,
       },
       shared: this.#shared.stats,
+      ...(this.#kept === undefined ? {} : { disk: this.#kept.stats }),
       notifications: this.#notices.stats,
       exporters: this.#deliveries.report.exporters,
     };
   }
 
   async #start(call: Call): Promise<void> {
+    await this.#kept?.start();
     await this.#tracing.start();
     await this.#deliveries.open(call);
     if (this.#analysis !== undefined || this.#sampling.waits) this.#schedule();
@@ -409,6 +419,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     this.#tracing.stop();
     this.#sampling.finish();
     await this.#deliveries.close();
+    await this.#kept?.close();
     await this.#notices.settled();
   }
 
@@ -428,7 +439,9 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       report.repeated += 1;
       return;
     }
-    this.#analysis?.observe(span, startMs + durationMs, durationMs, this.#config.clock.monotonic());
+    const nowMs = this.#config.clock.monotonic();
+    this.#kept?.traces.seen(span.traceId, nowMs);
+    this.#analysis?.observe(span, startMs + durationMs, durationMs, nowMs);
   }
 
   #announce(event: 'anomaly:opened' | 'anomaly:closed', anomaly: PerformanceAnomaly): void {

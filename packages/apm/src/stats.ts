@@ -1,5 +1,6 @@
 import type { NoticeStats } from './anomaly-notices.js';
 import type { ExporterStats } from './delivery/delivery-report.js';
+import type { DiskStats } from './disk/kept-folder.js';
 import type { SamplingStats } from './sampling/sampling-stats.js';
 import type { SharedStats } from './snapshot/shared-figures.js';
 import type { TraceRingStats } from './store/trace-ring.js';
@@ -26,6 +27,8 @@ export interface APMStats {
   };
   /** Figures of other processes that are counted in. */
   readonly shared: SharedStats;
+  /** Traces and numbers in `folder`; absent without one. */
+  readonly disk?: DiskStats | undefined;
   readonly notifications: NoticeStats;
   /** By exporter id. For each, spans handed over = delivered + held + the sum of dropped. */
   readonly exporters: Readonly<Record<string, ExporterStats>>;

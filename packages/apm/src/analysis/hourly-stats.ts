@@ -132,6 +132,23 @@ export class HourlyStats {
     cells[hour] = cell;
   }
 
+  /** Takes over the cells of others, which are given up to this. */
+  merge(other: HourlyStats): void {
+    if (other.level === 'all') this.level = 'all';
+    else if (other.level === 'hour-of-day' && this.level === 'hour-of-week') this.level = 'hour-of-day';
+    for (const [bucket, cells] of [
+      ['hour-of-week', other.weekly],
+      ['hour-of-day', other.daily],
+    ] as const) {
+      cells.forEach((cell, hour) => {
+        if (cell === undefined) return;
+        const own = (bucket === 'hour-of-week' ? this.weekly : this.daily)[hour];
+        if (own !== undefined) cell.merge(own);
+        this.restore(bucket, hour, cell);
+      });
+    }
+  }
+
   /** Gives up the finest cells: those of the week become part of the day's, those of the day end. */
   fold(time: TableTime): void {
     if (this.level === 'hour-of-week') {

@@ -165,11 +165,15 @@ export class OperationTable {
     }
   }
 
-  /** Takes over what was known of an operation before the process began. One that is here already is left as it is. */
+  /** Takes over what was known of an operation before the process began. */
   restore(known: KnownOperation): void {
     const { service, operation, kind, labels, figures } = known;
     const position = kinds.indexOf(kind);
-    if (this.#services.get(service)?.get(operation)?.[position] !== undefined) return;
+    const present = this.#services.get(service)?.get(operation)?.[position];
+    if (present !== undefined) {
+      present.resume(figures);
+      return;
+    }
     if (this.#all.length >= this.#options.maxOperations) return;
     const [endMs, durationMs] = [figures.lastMs, 0];
     const facts = { traceId: '', parentSpanId: undefined, origin: { service }, operation, kind, endMs, durationMs };

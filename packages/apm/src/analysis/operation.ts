@@ -133,9 +133,9 @@ export class Operation {
   /** Takes over what was known before the process began. Judging begins after the first span. */
   resume({ all, hours, stretches, firstMs, lastMs }: OperationFigures): void {
     this.baseline.merge(all);
-    this.hours = hours;
-    this.firstMs = firstMs;
-    this.lastMs = lastMs;
+    this.hours.merge(hours);
+    this.firstMs = Math.min(this.firstMs, firstMs);
+    this.lastMs = Math.max(this.lastMs, lastMs);
     for (const stretch of stretches) this.#learn(stretch);
   }
 

@@ -9,6 +9,8 @@ export interface TraceRingOptions {
   readonly maxTraces: number;
   readonly maxBytes: number;
   readonly maxSpansPerTrace: number;
+  /** Called with a trace before it is let go. */
+  readonly evicting?: ((trace: HeldTrace) => void) | undefined;
 }
 
 /** Spans of one trace as they came. */
@@ -192,6 +194,7 @@ export class TraceRing {
     const rows = this.#rows;
     const slot = this.#oldest % this.#index.size;
     const row = slot * rowSize;
+    this.#options.evicting?.(this.#view(slot));
     this.#oldest += 1;
     let place = rows[row + firstAt] as number;
     if (rows[row + countAt] === 1 && (rows[row + bytesAt] as number) < smallBytes) this.#blocks.release(place);

@@ -1,0 +1,228 @@
+import { join } from 'node:path';
+import { codeOf } from '@mnops/core';
+import { acquireFileLock, ensureFolder, type FileLock } from '@mnops/core/files';
+import type { Clock, StorageDamage, Timer } from '@mnops/core/spi';
+import type { SharedFigures } from '../snapshot/shared-figures.js';
+import type { Source } from '../snapshot/source-state.js';
+import type { HeldTrace } from '../store/trace-ring.js';
+import { listNumbers, readNumbers, writeNumbers } from './numbers-file.js';
+import { TraceKeeper } from './trace-keeper.js';
+import { TraceSegments } from './trace-segments.js';
+
+/** What a kept folder needs of its host. */
+export interface KeptFolderOptions {
+  readonly folder: string;
+  readonly maxDiskBytes: number;
+  readonly maxAgeMs: number;
+  readonly clock: Clock;
+  /** Absent when the analysis is off: then there are no numbers. */
+  readonly shared: SharedFigures | undefined;
+  readonly find: (traceId: string) => HeldTrace | undefined;
+  /** Called before traces are written, so that spans which wait are among them. */
+  readonly settle: () => void;
+  readonly damaged: (damage: StorageDamage) => void;
+  readonly degrade: (reason: string) => void;
+  readonly recover: (reason: string) => void;
+}
+
+/** Traces and numbers on disk. */
+export interface DiskStats {
+  /** Whether they are written now; false after the disk failed, until it works again. */
+  readonly writing: boolean;
+  readonly bytes: number;
+  readonly tracesWritten: number;
+  /** Traces that wait to be written. */
+  readonly tracesWaiting: number;
+  /** Traces that could not be written. */
+  readonly tracesLost: number;
+  /** Files that were removed because of their age or for room. */
+  readonly filesRemoved: number;
+  /** Records found damaged at the start. */
+  readonly damagedRecords: number;
+}
+
+const saveEveryMs = 1_000;
+const numbersEveryMs = 60_000;
+const retryEveryMs = 30_000;
+const idFormat = /^[0-9a-z-]{1,64}$/;
+
+/** The files of one manager in its folder: kept traces, and what was learned. */
+export class KeptFolder {
+  readonly traces: TraceKeeper;
+  readonly #options: KeptFolderOptions;
+  readonly #segments: TraceSegments;
+  readonly #numbersFolder: string;
+  readonly #tracesFolder: string;
+  readonly #reason: string;
+  #lock: FileLock | undefined;
+  #owner = '';
+  #timer: Timer | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #nextNumbersMs = 0;
+  #retryAtMs: number | undefined;
+  #damagedRecords = 0;
+  #closed = false;
+
+  constructor(options: KeptFolderOptions) {
+    this.#options = options;
+    const { folder, maxDiskBytes, maxAgeMs, clock } = options;
+    this.#numbersFolder = join(folder, 'numbers');
+    this.#tracesFolder = join(folder, 'traces');
+    this.#reason = `Traces and baselines cannot be written to ${folder}; they are in memory only.`;
+    this.#segments = new TraceSegments({
+      folder: this.#tracesFolder,
+      maxBytes: maxDiskBytes,
+      maxAgeMs,
+      now: () => clock.now(),
+    });
+    this.traces = new TraceKeeper(this.#segments, options.find);
+  }
+
+  get stats(): DiskStats {
+    return {
+      writing: this.#lock !== undefined && this.#retryAtMs === undefined,
+      bytes: this.#segments.bytes,
+      tracesWritten: this.traces.written,
+      tracesWaiting: this.traces.waiting,
+      tracesLost: this.traces.lost,
+      filesRemoved: this.#segments.removed,
+      damagedRecords: this.#damagedRecords,
+    };
+  }
+
+  /** Reads what is whole of the folder and begins to write. A disk that fails is told by `degrade`; nothing is thrown. */
+  async start(): Promise<void> {
+    await this.#guarded(() => this.#open());
+    this.#nextNumbersMs = this.#options.clock.monotonic() + numbersEveryMs;
+    this.#schedule();
+  }
+
+  /** What is known now is on disk. */
+  async flush(): Promise<void> {
+    this.#running = this.#running.then(() => this.#guarded(() => this.#saveAll()));
+    await this.#running;
+  }
+
+  /** Writes what waits and gives the folder free. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.flush();
+    await this.#segments.close().catch(() => undefined);
+    await this.#lock?.release().catch(() => undefined);
+    this.#lock = undefined;
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.setTimer(saveEveryMs, () => {
+      this.#running = this.#running.then(() => this.#guarded(() => this.#tick()));
+      void this.#running.then(() => this.#schedule());
+    });
+  }
+
+  async #tick(): Promise<void> {
+    const nowMs = this.#options.clock.monotonic();
+    this.#options.settle();
+    await this.traces.save(this.#owner, nowMs);
+    if (nowMs < this.#nextNumbersMs) return;
+    this.#nextNumbersMs = nowMs + numbersEveryMs;
+    await this.#segments.prune();
+    await this.#saveNumbers();
+  }
+
+  async #saveAll(): Promise<void> {
+    this.#options.settle();
+    await this.traces.save(this.#owner, this.#options.clock.monotonic(), true);
+    await this.#saveNumbers();
+  }
+
+  async #saveNumbers(): Promise<void> {
+    const own = this.#options.shared?.own();
+    if (own === undefined) return;
+    // Spans that wait for their other side mean nothing to a process that starts later.
+    await writeNumbers(this.#numbersFolder, { ...own, map: { ...own.map, callers: [], called: [] } });
+  }
+
+  /** Runs a piece of work on the disk; after a failure the disk is left alone for a while. */
+  async #guarded(work: () => Promise<void>): Promise<void> {
+    const { clock, degrade, recover } = this.#options;
+    if (this.#retryAtMs !== undefined && clock.monotonic() < this.#retryAtMs && !this.#closed) return;
+    try {
+      if (this.#lock === undefined && this.#retryAtMs !== undefined) await this.#open();
+      await work();
+      if (this.#retryAtMs === undefined) return;
+      this.#retryAtMs = undefined;
+      recover(this.#reason);
+    } catch {
+      this.#retryAtMs = clock.monotonic() + retryEveryMs;
+      degrade(this.#reason);
+    }
+  }
+
+  /**
+   * Finds a name for this process and takes over from those that ended: their torn files are mended, the numbers of the
+   * first become this process's own, those of the others are counted in.
+   */
+  async #open(): Promise<void> {
+    const { shared } = this.#options;
+    await ensureFolder(this.#tracesFolder);
+    await ensureFolder(this.#numbersFolder);
+    const withNumbers = await listNumbers(this.#numbersFolder);
+    const owners = new Set([...withNumbers, ...(await this.#segments.list()).map(({ owner }) => owner)]);
+    let adopted = false;
+    for (const owner of owners) {
+      const lock = await this.#tryLock(owner);
+      if (lock === undefined) continue;
+      for (const damage of await this.#segments.mend(owner)) this.#tell(damage);
+      const source = withNumbers.includes(owner) ? await this.#readNumbers(owner) : undefined;
+      if (source !== undefined && !adopted && shared !== undefined) {
+        shared.adopt(source);
+        this.#lock = lock;
+        this.#owner = owner;
+        adopted = true;
+        continue;
+      }
+      if (source !== undefined) shared?.include(source);
+      await lock.release();
+    }
+    if (!adopted) {
+      this.#owner = shared?.id ?? `p${process.pid.toString(36)}${Math.floor(this.#options.clock.now()).toString(36)}`;
+      this.#lock = await acquireFileLock(this.#lockFile(this.#owner), { purpose: 'traces and numbers' });
+    }
+    await this.#segments.prune();
+  }
+
+  /** @returns `undefined` when its process is alive. */
+  async #tryLock(owner: string): Promise<FileLock | undefined> {
+    if (!idFormat.test(owner)) return undefined;
+    try {
+      return await acquireFileLock(this.#lockFile(owner), { purpose: 'traces and numbers' });
+    } catch (error) {
+      if (codeOf(error) === 'MNOPS_CORE_LOCKED') return undefined;
+      throw error;
+    }
+  }
+
+  #lockFile(owner: string): string {
+    return join(this.#options.folder, `${owner}.lock`);
+  }
+
+  async #readNumbers(owner: string): Promise<Source | undefined> {
+    try {
+      const { source, damage } = await readNumbers(this.#numbersFolder, owner);
+      for (const found of damage) this.#tell(found);
+      return source;
+    } catch (error) {
+      const file = join(this.#numbersFolder, `${owner}.num`);
+      const code = codeOf(error) ?? 'MNOPS_CORE_STORAGE_UNREADABLE';
+      this.#tell({ code, file, offset: 0, records: 1, remedy: 'None: what is lost is learned anew.' });
+      return undefined;
+    }
+  }
+
+  #tell(damage: StorageDamage): void {
+    this.#damagedRecords += damage.records;
+    this.#options.damaged(damage);
+  }
+}

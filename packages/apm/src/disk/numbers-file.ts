@@ -1,0 +1,126 @@
+import { readdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf, MnopsError, storageError } from '@mnops/core';
+import { ensureFolder, openRecordLog, type RecordLog } from '@mnops/core/files';
+import type { StorageDamage } from '@mnops/core/spi';
+import type { Edge, Node } from '../analysis/edge-table.js';
+import { LatencySketch } from '../analysis/latency-sketch.js';
+import type { KnownOperation } from '../analysis/operation-table.js';
+import { has, innerAt, invalid, numberAt, recordAt } from '../snapshot/fields.js';
+import {
+  edgeState,
+  nodeState,
+  operationState,
+  readEdge,
+  readNode,
+  readOperation,
+  type Source,
+} from '../snapshot/source-state.js';
+
+const format = { magic: 'MNAPMNUM', version: 1 } as const;
+const maxRecordBytes = 67_108_864;
+const fileName = /^([0-9a-z-]{1,64})\.num$/;
+
+/** What was read of one file of numbers. */
+export interface ReadNumbers {
+  readonly source: Source;
+  readonly damage: readonly StorageDamage[];
+}
+
+/** Path of the numbers of one process. */
+export function numbersFile(folder: string, id: string): string {
+  return join(folder, `${id}.num`);
+}
+
+/** Ids of the processes whose numbers are in a folder. */
+export async function listNumbers(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw storageError('read', folder, error);
+  });
+  return names
+    .map((name) => fileName.exec(name)?.[1])
+    .filter((id) => id !== undefined)
+    .sort();
+}
+
+/** Replaces the numbers of one process in one step: a crash leaves the old ones or the new ones. */
+export async function writeNumbers(folder: string, source: Omit<Source, 'bytes'>): Promise<void> {
+  await ensureFolder(folder);
+  const log = await openForWriting(numbersFile(folder, source.id));
+  try {
+    await log.rewrite(recordsOf(source));
+  } finally {
+    await log.close();
+  }
+}
+
+/** A file that cannot be read must not keep new numbers from being written. */
+async function openForWriting(file: string): Promise<RecordLog> {
+  const options = { file, ...format, maxRecordBytes };
+  try {
+    return await openRecordLog(options);
+  } catch (error) {
+    if (codeOf(error) !== 'MNOPS_CORE_STORAGE_UNREADABLE') throw error;
+    await unlink(file);
+    return await openRecordLog(options);
+  }
+}
+
+function* recordsOf({ id, sequence, atMs, operations, map }: Omit<Source, 'bytes'>): Iterable<Buffer> {
+  const record = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+  yield record({ source: { id, sequence, atMs, bucketsPerOctave: LatencySketch.bucketsPerOctave } });
+  for (const operation of operations) yield record({ operation: operationState(operation) });
+  for (const edge of map.edges) yield record({ edge: edgeState(edge) });
+  for (const node of map.nodes) yield record({ node: nodeState(node) });
+}
+
+/**
+ * What is whole of the numbers of one process, and what is lost.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_STORAGE_UNREADABLE` when nothing can be read.
+ */
+export async function readNumbers(folder: string, id: string): Promise<ReadNumbers> {
+  const file = numbersFile(folder, id);
+  const log = await openRecordLog({ file, ...format, readOnly: true });
+  try {
+    const modifiedMs = Math.floor((await stat(file)).mtimeMs);
+    const head = { sequence: modifiedMs, atMs: modifiedMs };
+    const operations: KnownOperation[] = [];
+    const edges: Edge[] = [];
+    const nodes: Node[] = [];
+    const damage: StorageDamage[] = [];
+    for await (const { payload, offset } of log.records()) {
+      try {
+        const record = recordAt(JSON.parse(Buffer.from(payload).toString('utf8')), 'record');
+        if (has(record, 'source')) Object.assign(head, readHead(record));
+        else if (has(record, 'operation'))
+          operations.push(readOperation(innerAt(record, 'operation', 'record'), 'operation', head.atMs));
+        else if (has(record, 'edge')) edges.push(readEdge(innerAt(record, 'edge', 'record'), 'edge'));
+        else if (has(record, 'node')) nodes.push(readNode(innerAt(record, 'node', 'record'), 'node'));
+        else throw invalid('record', 'a source, operation, edge or node');
+      } catch (error) {
+        damage.push(badRecord(file, offset, error));
+      }
+    }
+    const map = { edges, nodes, callers: [], called: [] };
+    const { size } = await stat(file);
+    if (size !== log.sizeBytes) damage.push(badRecord(file, log.sizeBytes, undefined));
+    return { source: { id, ...head, operations, map, bytes: size * 2 }, damage: [...log.damage, ...damage] };
+  } finally {
+    await log.close();
+  }
+}
+
+function readHead(record: Readonly<Record<string, unknown>>): { sequence: number; atMs: number } {
+  const head = innerAt(record, 'source', 'record');
+  if (numberAt(head, 'bucketsPerOctave', 'source') !== LatencySketch.bucketsPerOctave) {
+    throw invalid('source.bucketsPerOctave', String(LatencySketch.bucketsPerOctave));
+  }
+  return { sequence: numberAt(head, 'sequence', 'source'), atMs: numberAt(head, 'atMs', 'source') };
+}
+
+function badRecord(file: string, offset: number, error: unknown): StorageDamage {
+  const code = MnopsError.is(error) ? error.code : 'MNOPS_CORE_STORAGE_UNREADABLE';
+  return { code, file, offset, records: 1, remedy: 'None: what is lost is learned anew.' };
+}
