@@ -8,8 +8,6 @@ export interface APMEvents {
   readonly 'anomaly:opened': PerformanceAnomaly;
   /** It is as usual again. */
   readonly 'anomaly:closed': PerformanceAnomaly;
-  /** A file in the folder lost something; the rest is read. */
-  readonly 'storage:damaged': StorageDamage;
   /** Spans were given up. */
   readonly 'spans:dropped': {
     readonly exporter: string;

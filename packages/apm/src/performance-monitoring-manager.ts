@@ -97,7 +97,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       const recorded = this.#deliveries.any ? new RecordedSpan(span, resource) : undefined;
       this.#ring.addEnded(span, resource, endMs - durationMs, endMs);
       if (recorded !== undefined) this.#deliveries.add(recorded);
-      this.#kept?.traces.seen(span.spanContext().traceId, nowMs);
+      this.#kept?.traces.seen(span.spanContext().traceId, clock.monotonic());
     });
     this.#tracing = new Tracing(this.#config, this.#sampling, (span, resource, endMs, durationMs, nowMs) => {
       this.#analysis?.observeEnded(span, resource, endMs, durationMs, nowMs, this.#sampling.countOf(span));

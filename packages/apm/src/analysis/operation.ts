@@ -14,6 +14,8 @@ export interface Observation {
   /** Milliseconds; of a metric, its value. */
   readonly durationMs: number;
   readonly error: boolean;
+  /** How many spans this one stands for. Default 1. */
+  readonly count?: number | undefined;
 }
 
 /** Buckets of one operation that may be open at once; spans outside of them go straight to the baseline. */

@@ -111,6 +111,7 @@ describe('tables', () => {
         operation: 'GET /',
         kind: 'server',
         window,
+        bucket: 'all',
         count: 42,
         durationMs,
         errorShare: 0.0005,
