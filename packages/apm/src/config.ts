@@ -23,6 +23,7 @@ import {
   spoolSchema,
 } from './delivery/delivery-config.js';
 import { type DiskConfig, diskDefaults, diskSchema } from './disk/disk-config.js';
+import { type DetectorKind, detectorKinds } from './analysis/detectors/detector.js';
 import { type PropagatorName, propagatorNames } from './propagation/propagator-names.js';
 import {
   type ResolvedSampling,
@@ -69,8 +70,8 @@ export interface SpanLimits {
 
 /** When an operation counts as unusual. */
 export interface AnomalyConfig {
-  /** `adaptive` (default) or `sigma`, the plain distance from the mean. */
-  readonly detector?: 'adaptive' | 'sigma' | undefined;
+  /** How a stretch of time is compared with what was learned; see `DetectorOptions` of `@mnops/apm/analysis`. Default `adaptive`. */
+  readonly detector?: DetectorKind | undefined;
   /** Standard deviations for `sigma`. Default 2. */
   readonly sigma?: number | undefined;
   /** Default all four. */
@@ -209,7 +210,7 @@ const configSchema = v.strictObject({
           v.union([
             v.literal(false),
             v.strictObject({
-              detector: v.optional(v.picklist(['adaptive', 'sigma'])),
+              detector: v.optional(v.picklist(detectorKinds)),
               sigma: v.optional(positiveSchema),
               signals: v.optional(v.array(v.picklist(['duration', 'errors', 'throughput', 'metric']))),
               threshold: v.optional(shareSchema),

@@ -1,4 +1,5 @@
 import type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './anomaly.js';
+import type { DetectorKind } from './detectors/detector.js';
 import type { Operation } from './operation.js';
 import { type OperationStats, pooled } from './operation-stats.js';
 import { type EffectFloors, type Judgement, type Signal, signalsOf } from './signals.js';
@@ -7,7 +8,7 @@ import { isUsualForHour } from './usual-hour.js';
 /** How anomalies are found and how long they last. */
 export interface AnomalyTrackerOptions extends EffectFloors {
   readonly bucketMs: number;
-  readonly detector: { readonly detector: 'adaptive' | 'sigma'; readonly sigma: number };
+  readonly detector: { readonly detector: DetectorKind; readonly sigma: number };
   readonly signals: readonly AnomalySignal[];
   /** Score from which on a stretch is unusual. */
   readonly threshold: number;
@@ -127,14 +128,15 @@ export class AnomalyTracker {
       operation.firstMs = Math.min(operation.lastMs, operation.firstMs + this.#options.bucketMs);
       return;
     }
-    for (const { signal } of watches) signal.learn(settled.stats);
-    operation.learn(settled.index, settled.stats);
+    const { index, stats } = settled;
+    for (const { signal } of watches) signal.learn(stats, index * this.#options.bucketMs);
+    operation.learn(index, stats);
   }
 
   #judgeSignal(operation: Operation, watch: Watch, index: number, stretch: OperationStats): void {
     const { bucketMs, threshold, adoptAfterMs } = this.#options;
     const startMs = index * bucketMs;
-    const judgement = watch.signal.judge(stretch, operation.window.length);
+    const judgement = watch.signal.judge(stretch, operation.window.length, startMs);
     if (judgement !== undefined && judgement.score >= threshold && !this.#isUsual(operation, judgement, startMs)) {
       watch.unusualSinceMs ??= startMs;
       watch.unusualUntilMs = startMs + bucketMs;

@@ -1,5 +1,5 @@
 export { createDetector } from './detectors/create-detector.js';
-export type { Detector, DetectorOptions, Expectation } from './detectors/detector.js';
+export type { Detector, DetectorKind, DetectorOptions, Expectation } from './detectors/detector.js';
 export { LatencySketch } from './latency-sketch.js';
 export {
   type RankInput,

@@ -24,11 +24,11 @@ export interface Judgement {
 export interface Signal {
   readonly name: AnomalySignal;
   /** Judges a stretch of buckets against what was learned. `undefined`: too little to say. */
-  judge(stats: OperationStats, buckets: number): Judgement | undefined;
+  judge(stats: OperationStats, buckets: number, atMs: number): Judgement | undefined;
   /** Whether one bucket by itself points in the direction of the judgement. */
   agrees(stats: OperationStats, judgement: Judgement): boolean;
   /** Learns one bucket that was normal. */
-  learn(stats: OperationStats): void;
+  learn(stats: OperationStats, atMs: number): void;
 }
 
 /** Spans below which a quantile of a stretch says nothing. */
@@ -59,25 +59,25 @@ function durationSignal(options: DetectorOptions, floors: EffectFloors): Signal 
   const logarithm = (stats: OperationStats, q: number): number =>
     Math.log(Math.max(1e-6, stats.durationMs.quantile(q) ?? 0));
   /** Spread of one span's logarithm, from the distance between the two usual quantiles; at least 5 %. */
-  const usualSpread = (): number => {
-    const [median, high] = quantiles.map(({ detector }) => detector.expected()?.value ?? 0);
+  const usualSpread = (atMs: number): number => {
+    const [median, high] = quantiles.map(({ detector }) => detector.expected(0, atMs)?.value ?? 0);
     return Math.max(0.05, ((high ?? 0) - (median ?? 0)) / 1.28);
   };
   return {
     name: 'duration',
-    judge(stats) {
+    judge(stats, _buckets, atMs) {
       if (stats.count < minStretchSpans) return undefined;
       let worst: Judgement | undefined;
       for (const { q, statistic, spread, detector } of quantiles) {
         // Standard error of a quantile of a lognormal series, and never below 5 % as a stretch of load is never quite alike.
-        const noise = Math.max(0.05, (spread * usualSpread()) / Math.sqrt(stats.count));
-        const usual = detector.expected(noise);
+        const noise = Math.max(0.05, (spread * usualSpread(atMs)) / Math.sqrt(stats.count));
+        const usual = detector.expected(noise, atMs);
         if (usual === undefined) continue;
         const value = logarithm(stats, q);
         const [observed, expected] = [Math.exp(value), exponents(usual)];
         const increased =
           observed >= expected.value * floors.minIncreaseRatio && observed - expected.value >= floors.minIncreaseMs;
-        const score = increased ? detector.score(value, noise) : 0;
+        const score = increased ? detector.score(value, noise, atMs) : 0;
         if (worst === undefined || score > worst.score) worst = { score, statistic, observed, expected };
       }
       return worst;
@@ -86,9 +86,9 @@ function durationSignal(options: DetectorOptions, floors: EffectFloors): Signal 
       const observed = stats.durationMs.quantile(judgement.statistic === 'p50' ? 0.5 : 0.9) ?? 0;
       return observed >= judgement.expected.value * floors.minIncreaseRatio;
     },
-    learn(stats) {
+    learn(stats, atMs) {
       if (stats.count < minBucketSpans) return;
-      for (const { q, detector } of quantiles) detector.learn(logarithm(stats, q));
+      for (const { q, detector } of quantiles) detector.learn(logarithm(stats, q), atMs);
     },
   };
 }
@@ -99,20 +99,20 @@ function errorSignal(operation: Operation, options: DetectorOptions, floors: Eff
   const usualShare = (): number => (operation.baseline.errors + 0.5) / (operation.baseline.count + 1);
   return {
     name: 'errors',
-    judge(stats) {
+    judge(stats, _buckets, atMs) {
       if (stats.count === 0) return undefined;
       const usual = usualShare();
       const share = stats.errors / stats.count;
       const increased = stats.errors >= 3 && share - usual >= floors.minErrorShareIncrease;
-      const score = increased ? detector.score(likelihoodRoot(stats, usual), 1) : 0;
+      const score = increased ? detector.score(likelihoodRoot(stats, usual), 1, atMs) : 0;
       const reach = 5 * Math.sqrt((usual * (1 - usual)) / stats.count);
       const expected = { low: Math.max(0, usual - reach), value: usual, high: Math.min(1, usual + reach) };
       return { score, statistic: 'error-share', observed: share, expected };
     },
     // A stray failure in a quiet bucket is no agreement with a burst in another one.
     agrees: (stats, judgement) => stats.errors / Math.max(1, stats.count) >= judgement.observed / 4,
-    learn(stats) {
-      if (stats.count > 0) detector.learn(likelihoodRoot(stats, usualShare()));
+    learn(stats, atMs) {
+      if (stats.count > 0) detector.learn(likelihoodRoot(stats, usualShare()), atMs);
     },
   };
 }
@@ -123,14 +123,14 @@ function throughputSignal(options: DetectorOptions, bucketMs: number): Signal {
   const perSecond = (root: number): number => (Math.max(0, root) ** 2 * 1_000) / bucketMs;
   return {
     name: 'throughput',
-    judge(stats, buckets) {
-      const usual = detector.expected(0.5);
+    judge(stats, buckets, atMs) {
+      const usual = detector.expected(0.5, atMs);
       if (usual === undefined || usual.value ** 2 * buckets < minStretchSpans) return undefined;
       const root = Math.sqrt(stats.count / buckets);
       const [observed, expected] = [perSecond(root), perSecond(usual.value)];
       const changed = observed <= expected / 2 || observed >= expected * 2;
       return {
-        score: changed ? detector.score(root, 0.5) : 0,
+        score: changed ? detector.score(root, 0.5, atMs) : 0,
         statistic: 'calls-per-second',
         observed,
         expected: { low: perSecond(usual.low), value: expected, high: perSecond(usual.high) },
@@ -141,7 +141,7 @@ function throughputSignal(options: DetectorOptions, bucketMs: number): Signal {
       const { value } = judgement.expected;
       return judgement.observed < value ? observed <= value / 2 : observed >= value * 2;
     },
-    learn: (stats) => detector.learn(Math.sqrt(stats.count)),
+    learn: (stats, atMs) => detector.learn(Math.sqrt(stats.count), atMs),
   };
 }
 

@@ -1,53 +1,60 @@
-import type { Detector, Expectation } from './detector.js';
+import { CoolDown } from './cool-down.js';
+import type { Detector } from './detector.js';
+import { HourOfWeekMeans } from './hour-of-week.js';
+import { Level } from './level.js';
+import { SeenValues } from './seen-values.js';
 
-/** Values that the level and the spread look back on, as the length of an exponential mean. */
-const memory = 60;
-/** Spreads from the level at which a value is an anomaly. */
-const limit = 5;
-/** A learned value counts as at most this many spreads away, so that one outlier cannot widen the range. */
-const clip = 3;
+/** Values before which novelty says nothing: nearly everything is new then. */
+const warmUp = 50;
+/** Weight of what is new for its hour beside what is new at all; the former is the noisier. */
+const seasonalWeight = 0.35;
+/** Standard deviations from everything seen at which a value is an anomaly. */
+const limit = 0.22;
 
-/** Follows level and spread of the series by clipped exponential means, and alarms at five spreads. */
+/** What a series had so far, by value and by difference to its hour of the week. */
+class SeriesMemory {
+  readonly #values = new SeenValues();
+  readonly #hours = new HourOfWeekMeans();
+  readonly #differences = new SeenValues();
+  readonly #coolDown = new CoolDown();
+
+  get count(): number {
+    return this.#values.count;
+  }
+
+  next(value: number, atMs: number): number {
+    const novelty = this.#values.next(value);
+    const difference = this.#hours.next(value, atMs);
+    const seasonal = difference === undefined ? 0 : this.#differences.next(difference);
+    const known = this.#values.count > warmUp ? novelty : 0;
+    const usual = this.#differences.count > warmUp ? seasonal : 0;
+    return this.#coolDown.next(Math.max(known, seasonalWeight * usual));
+  }
+}
+
+/**
+ * Two questions, one series. `next`: has it ever had such a value, at all or in this hour of the week? `score`: how far
+ * is a value, or the mean of a stretch, from the level that the series has now?
+ *
+ * Until there are 50 values, `next` goes by the level, too.
+ */
 export function adaptiveDetector(minPoints: number): Detector {
-  let count = 0;
-  let level = 0;
-  let variance = 0;
-
-  const spread = (noise: number): number => Math.max(Math.sqrt(variance), noise, Math.abs(level) * 1e-3, 1e-9);
-  const score = (value: number, noise = 0): number => {
-    if (count < minPoints || Number.isNaN(value)) return 0;
-    return Math.min(1, Math.abs(value - level) / spread(noise) / (2 * limit));
-  };
-  const learn = (value: number): void => {
-    if (!Number.isFinite(value)) return;
-    count += 1;
-    if (count === 1) {
-      level = value;
-      return;
-    }
-    let distance = value - level;
-    if (count > minPoints) {
-      const bound = clip * spread(0);
-      // A flat series has no spread to clip by; it widens by its first differences.
-      if (variance > 0) distance = Math.max(-bound, Math.min(bound, distance));
-    }
-    const share = Math.max(1 / count, 1 / memory);
-    level += share * distance;
-    variance = (1 - share) * (variance + share * distance * distance);
-  };
+  const level = new Level(minPoints);
+  // Whoever judges stretches never asks for it, and has many detectors.
+  let memory: SeriesMemory | undefined;
   return {
     id: 'adaptive',
-    score,
-    learn,
-    next(value) {
-      const result = score(value);
-      if (result < 0.5) learn(value);
-      return result;
+    score: (value, noise) => level.score(value, noise),
+    learn: (value) => level.learn(value),
+    next(value, atMs) {
+      if (!Number.isFinite(value)) return Number.isNaN(value) ? 0 : 1;
+      memory ??= new SeriesMemory();
+      const novelty = memory.next(value, atMs);
+      const early = memory.count <= warmUp;
+      const score = early ? level.score(value) : novelty / (novelty + limit);
+      level.learn(value);
+      return score;
     },
-    expected(noise = 0): Expectation | undefined {
-      if (count < minPoints) return undefined;
-      const reach = limit * spread(noise);
-      return { low: level - reach, value: level, high: level + reach };
-    },
+    expected: (noise) => level.expected(noise),
   };
 }

@@ -31,7 +31,7 @@ export function sigmaDetector(sigma: number, minPoints: number): Detector {
     learn,
     next(value) {
       const result = score(value);
-      if (result < 0.5) learn(value);
+      learn(value);
       return result;
     },
     expected(): Expectation | undefined {
