@@ -1,5 +1,6 @@
 export { createDetector } from './detectors/create-detector.js';
 export type { Detector, DetectorKind, DetectorOptions, Expectation } from './detectors/detector.js';
+export { createVectorDetector, type VectorDetector, type VectorDetectorOptions } from './detectors/half-space-trees.js';
 export { LatencySketch } from './latency-sketch.js';
 export {
   type RankInput,
