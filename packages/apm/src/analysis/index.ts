@@ -1,6 +1,13 @@
 export { createDetector } from './detectors/create-detector.js';
 export type { Detector, DetectorKind, DetectorOptions, Expectation } from './detectors/detector.js';
 export { createVectorDetector, type VectorDetector, type VectorDetectorOptions } from './detectors/half-space-trees.js';
+export {
+  type ForecastDoubt,
+  type ForecastOptions,
+  type ForecastPoint,
+  forecastSeries,
+  type SeriesForecast,
+} from './forecast/forecast-series.js';
 export { LatencySketch } from './latency-sketch.js';
 export {
   type RankInput,
