@@ -15,6 +15,8 @@ import {
 import type { Clock, Notifier, SecretResolver, ServiceIdentity, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { AnomalySignal } from './analysis/anomaly.js';
+import { type DetectorKind, detectorKinds } from './analysis/detectors/detector.js';
+import { type ForecastConfig, forecastDefaults, forecastSchema } from './analysis/forecast/forecast-config.js';
 import {
   folderSchema,
   type ResolvedSpool,
@@ -23,7 +25,6 @@ import {
   spoolSchema,
 } from './delivery/delivery-config.js';
 import { type DiskConfig, diskDefaults, diskSchema } from './disk/disk-config.js';
-import { type DetectorKind, detectorKinds } from './analysis/detectors/detector.js';
 import { type PropagatorName, propagatorNames } from './propagation/propagator-names.js';
 import {
   type ResolvedSampling,
@@ -112,6 +113,8 @@ export interface AnalysisConfig {
   readonly minSamples?: number | undefined;
   /** Estimated bytes of the baselines; beyond, the hours of the least used operations are given up. Default 32 MiB. */
   readonly maxBytes?: number | undefined;
+  /** What `forecast` goes by. */
+  readonly forecast?: ForecastConfig | undefined;
   /** False: baselines and map only. */
   readonly anomalies?: AnomalyConfig | false | undefined;
 }
@@ -206,6 +209,7 @@ const configSchema = v.strictObject({
         halfLifeDays: v.optional(positiveSchema),
         minSamples: v.optional(countSchema),
         maxBytes: v.optional(countSchema),
+        forecast: v.optional(forecastSchema),
         anomalies: v.optional(
           v.union([
             v.literal(false),
@@ -247,7 +251,10 @@ export interface ResolvedConfig {
   readonly sampling: ResolvedSampling;
   readonly spanLimits: Filled<SpanLimits>;
   readonly analysis:
-    | (Filled<Omit<AnalysisConfig, 'anomalies'>> & { readonly anomalies: ResolvedAnomalies })
+    | (Filled<Omit<AnalysisConfig, 'anomalies' | 'forecast'>> & {
+        readonly forecast: Filled<ForecastConfig>;
+        readonly anomalies: ResolvedAnomalies;
+      })
     | undefined;
   readonly propagators: readonly PropagatorName[];
   readonly registerGlobals: boolean;
@@ -301,7 +308,7 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
 }
 
 function resolveAnalysis(input: AnalysisConfig): NonNullable<ResolvedConfig['analysis']> {
-  const { anomalies, ...rest } = input;
+  const { anomalies, forecast, ...rest } = input;
   return {
     ...filled(
       {
@@ -316,6 +323,7 @@ function resolveAnalysis(input: AnalysisConfig): NonNullable<ResolvedConfig['ana
       },
       rest,
     ),
+    forecast: filled(forecastDefaults, forecast),
     anomalies:
       anomalies === false
         ? undefined

@@ -13,6 +13,9 @@ export type {
   TraceExporterCapabilities,
 } from '@mnops/core/spi';
 export type { AnomalyQuery, AnomalySignal, PerformanceAnomaly } from './analysis/anomaly.js';
+export type { DetectorKind } from './analysis/detectors/detector.js';
+export type { ForecastConfig } from './analysis/forecast/forecast-config.js';
+export type { ForecastDoubt, ForecastPoint } from './analysis/forecast/forecast-series.js';
 export type { BaselineBucket } from './analysis/hourly-stats.js';
 export type { LatencySketchState } from './analysis/latency-sketch.js';
 export type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
@@ -34,6 +37,7 @@ export type { DeliveryReport, DropReason, ExporterStats, SpoolStats } from './de
 export type { DiskConfig } from './disk/disk-config.js';
 export type { DiskStats } from './disk/kept-folder.js';
 export type { APMEvents } from './events.js';
+export type { Forecast, ForecastQuery } from './forecast-query.js';
 export type { IngestReport } from './ingest.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
 export type { PropagatorName } from './propagation/propagator-names.js';

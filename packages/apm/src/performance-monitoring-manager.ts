@@ -15,6 +15,7 @@ import type { DeliveryReport } from './delivery/delivery-report.js';
 import { findTrace, keptFolder, matchingTraces } from './disk/keep-traces.js';
 import type { KeptFolder } from './disk/kept-folder.js';
 import type { APMEvents } from './events.js';
+import { type Forecast, type ForecastQuery, forecastOperation } from './forecast-query.js';
 import { type IngestReport, spanProblem } from './ingest.js';
 import type { IncomingHeaders } from './propagation/trace-context.js';
 import { checkQuery } from './query-options.js';
@@ -283,6 +284,18 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     checkQuery('detectAnomalies', query);
     this.#tracing.settle();
     return this.#analysis?.tracker?.find(query) ?? [];
+  }
+
+  /**
+   * What an operation will do in the next time, by what it did in the weeks before. Act on it only while `usable`.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query that cannot be read.
+   */
+  forecast(query: ForecastQuery): Forecast {
+    this.#tracing.settle();
+    const { clock, analysis: settings } = this.#config;
+    const source = this.#analysis && settings && this.#analysis.forecastSource(clock.now(), settings);
+    return forecastOperation(source, query);
   }
 
   /** Who calls whom: since the start, or, with a window, by the traces kept of that time. */

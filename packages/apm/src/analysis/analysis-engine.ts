@@ -1,10 +1,12 @@
 import type { Span, SpanAttributes } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
+import type { ForecastSource } from '../forecast-query.js';
 import { RequestSeries } from '../seams/request-series.js';
 import type { ReadableSpanLike } from '../tracing/recorded-span.js';
 import type { PerformanceAnomaly } from './anomaly.js';
 import { AnomalyTracker } from './anomaly-tracker.js';
 import { type EdgeContents, EdgeTable } from './edge-table.js';
+import { LoadHistory } from './forecast/load-history.js';
 import type { Operation } from './operation.js';
 import { type KnownOperation, OperationTable } from './operation-table.js';
 import { factsOf, factsOfEnded, type Origin, originOf, type SpanFacts } from './span-facts.js';
@@ -33,16 +35,23 @@ export class AnalysisEngine {
   readonly edges: EdgeTable;
   readonly requests: RequestSeries;
   readonly tracker: AnomalyTracker | undefined;
+  readonly history: LoadHistory;
   readonly #origins = new Map<SpanAttributes, Origin>();
   #lastResource: SpanAttributes | undefined;
   #lastOrigin: Origin | undefined;
 
   constructor(settings: AnalysisSettings, listeners: AnalysisListeners) {
-    const { anomalies, bucketMs } = settings;
+    const { anomalies, bucketMs, forecast } = settings;
     if (anomalies !== undefined) {
       const { detector, sigma, ...rest } = anomalies;
       this.tracker = new AnomalyTracker({ ...rest, ...listeners, bucketMs, detector: { detector, sigma } });
     }
+    this.history = new LoadHistory({
+      bucketMs,
+      stepMs: forecast.stepMs,
+      maxSteps: Math.ceil(forecast.seasonMs / forecast.stepMs) * forecast.seasons,
+      maxBytes: forecast.maxBytes,
+    });
     this.operations = new OperationTable({
       bucketMs,
       settleMs: settings.settleMs,
@@ -51,6 +60,7 @@ export class AnalysisEngine {
       minSamples: settings.minSamples,
       maxBytes: settings.maxBytes,
       judge: (operation, index, stats) => {
+        this.history.add(operation, index * bucketMs, stats);
         if (this.tracker === undefined) operation.learn(index, stats);
         else this.tracker.judge(operation, index, stats);
       },
@@ -102,6 +112,19 @@ export class AnalysisEngine {
       this.operations.restore(known);
     }
     this.edges.absorb([map], nowMs);
+  }
+
+  /** What operations did up to the buckets that are closed by now. */
+  forecastSource(wallMs: number, { bucketMs, settleMs, forecast }: AnalysisSettings): ForecastSource {
+    const { operations, history } = this;
+    const untilMs = Math.floor((wallMs - settleMs) / bucketMs) * bucketMs;
+    return {
+      operations: operations.operations,
+      history,
+      untilMs,
+      seasonMs: forecast.seasonMs,
+      stepMs: forecast.stepMs,
+    };
   }
 
   #count(facts: SpanFacts, attributes: SpanAttributes, nowMs: number): void {

@@ -41,10 +41,15 @@ export interface ForecastPoint {
 }
 
 /** Seasons that a forecast looks back on. */
-const maxSeasons = 8;
+const maxSeasons = 21;
 
-const candidates: readonly HoltWintersRates[] = [0.002, 0.01, 0.05, 0.2].flatMap((level) =>
-  [undefined, 0.02, 0.1, 0.3].flatMap((season) => [0, 0.7, 0.9, 0.97].map((carry) => ({ level, season, carry }))),
+/** Models whose forecasts are averaged: the best few on the past are closer together than to the truth. */
+const maxModels = 3;
+/** Seasons that repeat together, as the days of a week do. */
+const seasonsTogether = 7;
+
+const candidates: readonly HoltWintersRates[] = [0.002, 0.02, 0.1].flatMap((level) =>
+  [undefined, 0.05, 0.2].flatMap((season) => [0, 0.7, 0.95].map((carry) => ({ level, season, carry }))),
 );
 
 /** Repeats what was one season before. */
@@ -86,7 +91,7 @@ export function forecastSeries(values: readonly number[], options: ForecastOptio
   if (values.length < 2 * season) return { ...nothing, season, reason: 'too-short' };
   const history = values.slice(-maxSeasons * season);
   const naive = tried(new SeasonalNaive(season), history, season, horizon);
-  const best = bestModel(history, season, horizon);
+  const best = bestModels(history, season, horizon);
   const relativeError = quotient(meanError(best.test, true), meanError(naive.test, true));
   const better = relativeError !== undefined && relativeError < 1;
   const { model, test } = better ? best : naive;
@@ -108,20 +113,40 @@ function tried(model: SteppedModel, history: readonly number[], from: number, ho
   return { model, test: backTest(history, model, from, horizon) };
 }
 
-/** The model with the smallest errors on the history; all are judged from the same instants on. */
-function bestModel(history: readonly number[], season: number, horizon: number): Tried {
+/** The mean of the models with the smallest errors on the history; all are judged from the same instants on. */
+function bestModels(history: readonly number[], season: number, horizon: number): Tried {
+  const week = seasonsTogether * season;
   // A season is learned from one, and better from two where enough is left to be judged by.
-  const first = history.slice(0, history.length >= 4 * season ? 2 * season : season);
-  let best: Tried | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (const rates of candidates) {
-    const one = tried(new HoltWinters(first, season, rates), history, first.length, horizon);
-    const error = meanError(one.test) ?? Number.POSITIVE_INFINITY;
-    if (best !== undefined && error >= least) continue;
-    best = one;
-    least = error;
-  }
-  return best as Tried;
+  const from = history.length >= 3 * week ? week : history.length >= 4 * season ? 2 * season : season;
+  const lengths = from === week ? [season, week] : [season];
+  const all = lengths.flatMap((length) =>
+    candidates
+      .filter((rates) => length === season || rates.season !== undefined)
+      .map((rates) => tried(new HoltWinters(history.slice(0, from), length, rates), history, from, horizon)),
+  );
+  const errors = new Map(all.map((one) => [one, meanError(one.test) ?? Number.POSITIVE_INFINITY]));
+  const best = all.toSorted((a, b) => (errors.get(a) as number) - (errors.get(b) as number)).slice(0, maxModels);
+  return { model: meanModel(best.map(({ model }) => model)), test: meanTest(best.map(({ test }) => test)) };
+}
+
+function meanModel(models: readonly SteppedModel[]): SteppedModel {
+  return {
+    learn: (value) => {
+      for (const model of models) model.learn(value);
+    },
+    forecast: (steps) => models.reduce((sum, model) => sum + model.forecast(steps), 0) / models.length,
+  };
+}
+
+/** Errors of the mean of several forecasts: as the value is the same, they are the mean of the errors. */
+function meanTest(tests: readonly BackTest[]): BackTest {
+  const [first] = tests as readonly [BackTest];
+  const errors = first.errors.map((list, place) =>
+    list.map(
+      (_, origin) => tests.reduce((sum, test) => sum + (test.errors[place]?.[origin] as number), 0) / tests.length,
+    ),
+  );
+  return { steps: first.steps, errors };
 }
 
 /** A flat series that is forecast as flat is as good as can be. */

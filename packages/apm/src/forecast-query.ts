@@ -1,0 +1,103 @@
+import { parseOptions } from '@mnops/core/config';
+import type { SpanKindName } from '@mnops/core/spi';
+import * as v from 'valibot';
+import type { AnomalySignal } from './analysis/anomaly.js';
+import { type ForecastDoubt, type ForecastPoint, forecastSeries } from './analysis/forecast/forecast-series.js';
+import type { LoadHistory } from './analysis/forecast/load-history.js';
+import type { Operation } from './analysis/operation.js';
+
+/** What is to be forecast, and how far. */
+export interface ForecastQuery {
+  readonly operation: string;
+  readonly service?: string | undefined;
+  readonly kind?: SpanKindName | undefined;
+  /** `throughput`: spans per second; `duration`: mean milliseconds; `errors`: share of failed spans. */
+  readonly signal: AnomalySignal;
+  /** How far ahead; rounded up to whole steps, at most one season. */
+  readonly horizonMs: number;
+  /** Share of values that should fall between `low` and `high`. Default 0.9. */
+  readonly coverage?: number | undefined;
+}
+
+/** What an operation will do. */
+export interface Forecast {
+  readonly operation: string;
+  readonly service?: string | undefined;
+  readonly signal: AnomalySignal;
+  /**
+   * Whether it may be acted on: two seasons were seen, and it was better of late than repeating the last season. Where
+   * it is false, go by what is measured now.
+   */
+  readonly usable: boolean;
+  /** Why it is not usable. `unknown-operation`: no step of it is complete. */
+  readonly reason?: ForecastDoubt | 'unknown-operation' | undefined;
+  readonly method: 'holt-winters' | 'seasonal-naive';
+  readonly stepMs: number;
+  readonly seasonMs: number;
+  /** Mean error of the newest third of the forecasts tried on the past, over that of repeating the last season. */
+  readonly relativeError?: number | undefined;
+  /** One per step; `at` is its start. Empty while there are fewer than two seasons. */
+  readonly points: readonly (ForecastPoint & { readonly at: Date })[];
+}
+
+const querySchema = v.strictObject({
+  operation: v.string(),
+  service: v.optional(v.string()),
+  kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer'])),
+  signal: v.picklist(['throughput', 'duration', 'errors']),
+  horizonMs: v.pipe(v.number(), v.finite(), v.minValue(1)),
+  coverage: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(0.99))),
+});
+
+/** Where the past of the operations is. */
+export interface ForecastSource {
+  readonly operations: readonly Operation[];
+  readonly history: LoadHistory;
+  readonly seasonMs: number;
+  readonly stepMs: number;
+  /** Epoch milliseconds up to which buckets have been closed. */
+  readonly untilMs: number;
+}
+
+/**
+ * Forecasts one signal of one operation.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query that cannot be read.
+ */
+export function forecastOperation(source: ForecastSource | undefined, input: ForecastQuery): Forecast {
+  const query = parseOptions('forecast', querySchema, input);
+  const { operation: name, service, kind, signal } = query;
+  const found = source?.operations
+    .filter(
+      (one) =>
+        one.name === name &&
+        (service === undefined || one.service === service) &&
+        (kind === undefined || one.kind === kind),
+    )
+    .toSorted((a, b) => b.baseline.count - a.baseline.count)[0];
+  const series = found && source?.history.series(found, signal, source.untilMs);
+  const { seasonMs = 0, stepMs = 0 } = source ?? {};
+  const asked = { operation: name, service: found?.service ?? service, signal, seasonMs };
+  if (series === undefined) {
+    return { ...asked, stepMs, usable: false, reason: 'unknown-operation', method: 'seasonal-naive', points: [] };
+  }
+  const season = Math.max(2, Math.round(seasonMs / series.stepMs));
+  const horizon = Math.min(season, Math.ceil(query.horizonMs / series.stepMs));
+  const {
+    points,
+    season: _,
+    ...rest
+  } = forecastSeries(series.values, {
+    horizon,
+    season,
+    minimum: 0,
+    coverage: query.coverage,
+  });
+  const at = (index: number): Date => new Date(series.endMs + index * series.stepMs);
+  return {
+    ...asked,
+    ...rest,
+    stepMs: series.stepMs,
+    points: points.map((point, index) => ({ at: at(index), ...point })),
+  };
+}
