@@ -1,0 +1,1 @@
+export { type ConsoleExporterOptions, consoleExporter } from './exporter.js';

@@ -1,0 +1,1 @@
+export { type MemoryExporter, type MemoryExporterOptions, memoryExporter } from './exporter.js';
