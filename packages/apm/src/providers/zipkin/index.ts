@@ -1,0 +1,1 @@
+export { type ZipkinOptions, zipkin } from './exporter.js';
