@@ -88,7 +88,7 @@ export interface ExportAnswer {
   readonly rejected: number;
   /** The back end's own words, if it gave any. */
   readonly message?: string | undefined;
-  /** Share of traces that the back end asks for, 0 to 1, by `service:NAME,env:ENVIRONMENT`. */
+  /** Shares from 0 to 1 that the back end asks to keep of each service, by its own keys. */
   readonly samplingRates?: ReadonlyMap<string, number> | undefined;
 }
 

@@ -13,7 +13,8 @@ function operation(name: string): Operation {
     operation: name,
     peer: undefined,
   } as const;
-  return new Operation({ ...facts, kind: 'server', endMs: 0, durationMs: 1, error: false }, name, 'shop', 1);
+  const time = { nowMs: 0, bucketMs: 60_000, halfLifeMs: 604_800_000 };
+  return new Operation({ ...facts, kind: 'server', endMs: 0, durationMs: 1, error: false }, name, 'shop', 1, time);
 }
 
 function stats(count: number, errors = 0): OperationStats {

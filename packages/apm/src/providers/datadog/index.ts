@@ -1,0 +1,1 @@
+export { type DatadogOptions, datadog } from './exporter.js';
