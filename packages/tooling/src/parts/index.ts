@@ -1,4 +1,5 @@
 export { dataFolder, testDataRoot } from './data.js';
+export type { DdapmPart, DdapmServer } from './ddapm.js';
 export type { KubernetesPart, KubernetesServer } from './kubernetes.js';
 export type { MariadbPart, MariadbServer } from './mariadb.js';
 export type { MotoPart, MotoServer } from './moto.js';
@@ -14,3 +15,4 @@ export type { ResticPart } from './restic.js';
 export { freePort, type RunningServer, type ServerPlan, startServer } from './server.js';
 export { dataSuite, isRequired, partSuite, type SuiteRunner } from './suite.js';
 export type { VaultPart, VaultServer } from './vault.js';
+export type { ZipkinPart, ZipkinServer } from './zipkin.js';

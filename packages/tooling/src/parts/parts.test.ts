@@ -243,3 +243,36 @@ partSuite({ describe, it }, 'rabbitmq', 'rabbitmq part', (rabbitmq) => {
     expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/);
   });
 });
+
+partSuite({ describe, it }, 'zipkin', 'zipkin part', (zipkin) => {
+  it('starts empty, and leaves nothing behind', { timeout: 240_000 }, async () => {
+    const server = await zipkin.start();
+    try {
+      expect(await server.get('/api/v2/services')).toEqual([]);
+      expect(await server.get('/api/v2/trace/000000000000000a')).toBeUndefined();
+      await expect(server.get('/api/v2/dependencies')).rejects.toThrow(/400/);
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
+    expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/);
+  });
+});
+
+partSuite({ describe, it }, 'ddapm', 'ddapm part', (ddapm) => {
+  it('starts, judges what it is sent, and leaves nothing behind', { timeout: 120_000 }, async () => {
+    const server = await ddapm.start();
+    try {
+      expect(ddapm.version).toMatch(/^\d/);
+      expect(await server.failures()).toBe('');
+      // Neither a count of traces nor the version of a tracer.
+      const headers = { 'content-type': 'application/msgpack' };
+      await (await fetch(`${server.url}/v0.4/traces`, { method: 'PUT', headers, body: Buffer.from([0x90]) })).text();
+      expect(await server.failures()).toMatch(/header/i);
+      expect(await server.get('/test/traces')).toEqual([]);
+    } finally {
+      await server.stop();
+    }
+    expect(existsSync(server.folder)).toBe(false);
+  });
+});

@@ -1,3 +1,4 @@
+import { type DdapmPart, ddapm } from './ddapm.js';
 import { type KubernetesPart, kubernetes } from './kubernetes.js';
 import { type MariadbPart, mariadb } from './mariadb.js';
 import { type MotoPart, moto } from './moto.js';
@@ -9,6 +10,7 @@ import { type RabbitmqPart, rabbitmq } from './rabbitmq.js';
 import { type RedisPart, redis } from './redis.js';
 import { type ResticPart, restic } from './restic.js';
 import { type VaultPart, vault } from './vault.js';
+import { type ZipkinPart, zipkin } from './zipkin.js';
 
 interface Parts {
   readonly restic: ResticPart;
@@ -20,6 +22,8 @@ interface Parts {
   readonly rabbitmq: RabbitmqPart;
   readonly vault: VaultPart;
   readonly kubernetes: KubernetesPart;
+  readonly zipkin: ZipkinPart;
+  readonly ddapm: DdapmPart;
   readonly node22: NodePart;
   readonly node24: NodePart;
 }
@@ -38,6 +42,8 @@ const makers: { readonly [K in PartId]: () => Parts[K] } = {
   rabbitmq,
   vault,
   kubernetes,
+  zipkin,
+  ddapm,
   node22: () => nodeRelease(22),
   node24: () => nodeRelease(24),
 };
