@@ -1,0 +1,1 @@
+export { type ElasticApmOptions, elasticApm } from './exporter.js';
