@@ -51,7 +51,11 @@ async function start(java: string, archive: string): Promise<ZipkinServer> {
     program: java,
     args: () => ['-Xmx256m', '-jar', archive],
     env: ({ port }) => ({ QUERY_PORT: String(port), STORAGE_TYPE: 'mem', SELF_TRACING_ENABLED: 'false' }),
-    readyPath: '/health',
+    // Only Zipkin answers so: another process may have taken the port meanwhile.
+    readyPath: async ({ port }) => {
+      const response = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(5_000) });
+      return (await response.text()).includes('zipkin') && response.ok;
+    },
     // About 8 s on an idle machine.
     readyMs: 180_000,
   });
