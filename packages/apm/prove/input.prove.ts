@@ -2,8 +2,8 @@ import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
 import { batchOf } from '../src/delivery/span-queue.js';
 import { PerformanceMonitoringManager } from '../src/performance-monitoring-manager.js';
 import { readTraceContext } from '../src/propagation/trace-context.js';
+import { encodeOtlpJson } from '../src/encoding/otlp-json.js';
 import { decodeOtlpJson } from '../src/providers/otlp/decode.js';
-import { encodeOtlpJson } from '../src/providers/otlp/encode.js';
 import { simulatedShop } from '../src/testing/simulated-shop.js';
 
 const whole = encodeOtlpJson(batchOf(simulatedShop({ seed: 1, requests: 2 })));

@@ -19,8 +19,8 @@ export const codes = {
   },
   MNOPS_APM_SPANS_INVALID: {
     retryable: false,
-    meaning: 'What was handed in as spans is not an OTLP request in JSON.',
-    remedy: 'Send `ExportTraceServiceRequest` in the JSON encoding of OTLP.',
+    meaning: 'What was handed in as spans is not an OTLP request.',
+    remedy: 'Send `ExportTraceServiceRequest` in the protobuf or the JSON encoding of OTLP.',
   },
 } as const;
 codes satisfies Readonly<Record<`MNOPS_APM_${string}`, CodeEntry>>;

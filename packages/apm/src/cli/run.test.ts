@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Span } from '@mnops/core/spi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../delivery/span-queue.js';
-import { encodeOtlpJson } from '../providers/otlp/encode.js';
+import { encodeOtlpJson } from '../encoding/otlp-json.js';
 import { slowCatalogTraces } from '../testing/slow-catalog.js';
 import { run } from './run.js';
 import type { Terminal } from './terminal.js';

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { coreError, credential } from '@mnops/core';
+import { coreError, credential, type MnopsError } from '@mnops/core';
 import { countSchema, credentialSchema, parseOptions } from '@mnops/core/config';
 import {
   errorFromResponse,
@@ -10,10 +10,12 @@ import {
   isHttpClient,
   resourceUrl,
 } from '@mnops/core/http';
-import type { Call, Credential, ExportAnswer, JsonValue, SpanBatch, TraceExporter } from '@mnops/core/spi';
+import type { Call, Credential, ExportAnswer, SpanBatch, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { apmError } from '../../codes.js';
-import { encodeOtlpJson } from './encode.js';
+import { encodeOtlpJson } from '../../encoding/otlp-json.js';
+import { encodeOtlpProtobuf } from '../../encoding/otlp-protobuf.js';
+import { contentTypes, exportAnswerOf, statusMessageOf } from './answers.js';
 
 /** Where spans go, and how. */
 export interface OtlpOptions {
@@ -21,23 +23,32 @@ export interface OtlpOptions {
   readonly url: string;
   /** Sent with every request, such as `{ 'api-key': 'secret://newrelic#key' }`. */
   readonly headers?: Readonly<Record<string, Credential>> | undefined;
+  /** Encoding of requests. Default `protobuf`, which is a third of the bytes and of the work of `json`. */
+  readonly protocol?: 'protobuf' | 'json' | undefined;
   /** Default `none`. */
   readonly compression?: 'gzip' | 'none' | undefined;
   /** Bytes of one request before compression; a larger batch is split. Default 4 MiB. */
   readonly maxRequestBytes?: number | undefined;
+  /** Milliseconds for one exchange. Default 10,000. */
+  readonly timeoutMs?: number | undefined;
   /** Name in counters and events. Default `otlp`; needed when there are two. */
   readonly id?: string | undefined;
   /** Ready client. Default: one of its own that refuses answers over 64 KiB. */
   readonly client?: HttpClient | undefined;
 }
 
+/** An address that may be shown: credentials belong into headers. */
+export const addressSchema = v.pipe(
+  v.string(),
+  v.url(),
+  v.check((text) => /^https?:\/\/[^@]+$/i.test(text), 'an http: or https: address without credentials'),
+);
+
 const optionsSchema = v.strictObject({
-  url: v.pipe(
-    v.string(),
-    v.url(),
-    v.check((text) => /^https?:\/\/[^@]+$/i.test(text), 'an http: or https: address without credentials'),
-  ),
+  url: addressSchema,
   headers: v.optional(v.record(v.string(), credentialSchema)),
+  protocol: v.optional(v.picklist(['protobuf', 'json'])),
+  timeoutMs: v.optional(countSchema),
   compression: v.optional(v.picklist(['gzip', 'none'])),
   maxRequestBytes: v.optional(countSchema),
   id: v.optional(v.pipe(v.string(), v.nonEmpty())),
@@ -51,21 +62,23 @@ const repeatable = [429, 502, 503, 504];
 const telling = [401, 403, 404, 407, 413];
 
 /**
- * Delivers spans by OTLP/HTTP in JSON: to an OpenTelemetry Collector, Jaeger, Tempo or any vendor that takes OTLP, and
+ * Delivers spans by OTLP/HTTP in protobuf or JSON: to an OpenTelemetry Collector, Jaeger, Tempo or any vendor that takes OTLP, and
  * to `otlpHandler` of another MNOps process.
  *
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is missing, unknown or malformed.
  */
 export function otlp(options: OtlpOptions): TraceExporter {
-  const {
-    compression = 'none',
-    maxRequestBytes = 4_194_304,
-    id = 'otlp',
-    headers = {},
-    ...rest
-  } = parseOptions('otlp', optionsSchema, options);
-  const url = rest.url.replace(/\/+$/, '').endsWith('/v1/traces') ? rest.url : resourceUrl(rest.url, 'v1', 'traces');
-  const client = rest.client ?? httpClient({ maxBytes: 65_536, maxDepth: 16 });
+  return otlpExporter(parseOptions('otlp', optionsSchema, options));
+}
+
+/** The exporter of options that are checked already; presets use it with options of their own. */
+export function otlpExporter(options: OtlpOptions): TraceExporter {
+  const { protocol = 'protobuf', compression = 'none', maxRequestBytes = 4_194_304, timeoutMs = 10_000 } = options;
+  const { id = 'otlp', headers = {} } = options;
+  const url = options.url.replace(/\/+$/, '').endsWith('/v1/traces')
+    ? options.url
+    : resourceUrl(options.url, 'v1', 'traces');
+  const client = options.client ?? httpClient({ maxBytes: 65_536, maxDepth: 16 });
 
   return {
     specVersion: 1,
@@ -80,35 +93,32 @@ export function otlp(options: OtlpOptions): TraceExporter {
     },
     async export(batch, call) {
       if (batch.spanCount === 0) return { accepted: 0, rejected: 0 };
-      const text = Buffer.from(encodeOtlpJson(batch));
-      if (text.length > maxRequestBytes) {
-        throw coreError(
-          'MNOPS_CORE_TOO_LARGE',
-          `The batch has ${text.length} bytes, the limit is ${maxRequestBytes}.`,
-          {
-            provider: id,
-            operation: 'export',
-          },
-        );
-      }
+      const bytes = protocol === 'json' ? Buffer.from(encodeOtlpJson(batch)) : encodeOtlpProtobuf(batch);
+      if (bytes.length > maxRequestBytes) throw tooLarge(bytes.length, maxRequestBytes, id);
       const response = await client.request({
         method: 'POST',
         url,
         headers: {
-          'content-type': 'application/json',
+          'content-type': contentTypes[protocol],
           ...encodingHeader(compression),
           ...(await resolved(headers, call)),
         },
-        body: compression === 'gzip' ? await compress(text) : text,
+        body: compression === 'gzip' ? await compress(bytes) : bytes,
         signal: call.signal,
+        timeoutMs,
       });
       return answerOf(response, batch, id);
     },
     // A client that was handed in belongs to its owner.
     async close() {
-      if (rest.client === undefined) await client.close();
+      if (options.client === undefined) await client.close();
     },
   };
+}
+
+function tooLarge(bytes: number, limit: number, id: string): MnopsError {
+  const context = { provider: id, operation: 'export' };
+  return coreError('MNOPS_CORE_TOO_LARGE', `The batch has ${bytes} bytes, the limit is ${limit}.`, context);
 }
 
 function encodingHeader(compression: 'gzip' | 'none'): Record<string, string> {
@@ -127,17 +137,15 @@ function answerOf(response: HttpResponse, batch: SpanBatch, id: string): ExportA
   const context = { provider: id, operation: 'export' };
   if (status < 200 || status > 299) {
     if (repeatable.includes(status) || telling.includes(status)) throw errorFromResponse(response, context);
-    throw apmError('MNOPS_APM_EXPORT_REJECTED', `The receiver refused the spans with status ${status}.`, context);
+    const words = statusMessageOf(response);
+    const said = words === undefined ? '' : `: ${words}`;
+    throw apmError(
+      'MNOPS_APM_EXPORT_REJECTED',
+      `The receiver refused the spans with status ${status}${said}.`,
+      context,
+    );
   }
-  if (response.bytes.length === 0) return { accepted: batch.spanCount, rejected: 0 };
-  const body = response.json<JsonValue>();
-  const partial = (body as { partialSuccess?: { rejectedSpans?: unknown; errorMessage?: unknown } } | null)
-    ?.partialSuccess;
-  const rejected = Math.min(batch.spanCount, Math.max(0, Math.trunc(Number(partial?.rejectedSpans ?? 0)) || 0));
-  const message = partial?.errorMessage;
-  return {
-    accepted: batch.spanCount - rejected,
-    rejected,
-    ...(typeof message === 'string' && message !== '' ? { message: message.slice(0, 1_000) } : {}),
-  };
+  const { rejectedSpans, message } = exportAnswerOf(response, context);
+  const rejected = Math.min(batch.spanCount, rejectedSpans);
+  return { accepted: batch.spanCount - rejected, rejected, ...(message === undefined ? {} : { message }) };
 }

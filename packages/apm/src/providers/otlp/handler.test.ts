@@ -3,12 +3,14 @@ import { createServer, type IncomingMessage, request, type Server } from 'node:h
 import { type AddressInfo, connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { BasicTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../../delivery/span-queue.js';
+import { encodeOtlpJson } from '../../encoding/otlp-json.js';
+import { encodeOtlpProtobuf } from '../../encoding/otlp-protobuf.js';
 import { PerformanceMonitoringManager } from '../../performance-monitoring-manager.js';
 import { spanOf } from '../../testing/spans.js';
-import { encodeOtlpJson } from './encode.js';
 import { otlp, otlpHandler } from './index.js';
 
 let apm: PerformanceMonitoringManager;
@@ -66,15 +68,34 @@ describe('otlpHandler', () => {
     expect((await post('{}')).status).toBe(200);
   });
 
-  it('takes what the official exporter posts', async () => {
-    const exporter = new OTLPTraceExporter({ url: `http://127.0.0.1:${port}/v1/traces` });
-    const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
-    const span = provider.getTracer('official').startSpan('theirs', { attributes: { list: ['a'], n: 1.5 } });
-    span.end();
-    await provider.forceFlush();
-    const found = await apm.getTrace(span.spanContext().traceId);
-    expect(found?.spans[0]).toMatchObject({ name: 'theirs', attributes: { list: ['a'], n: 1.5 } });
-    await provider.shutdown();
+  for (const [name, Exporter] of [
+    ['JSON', OTLPTraceExporter],
+    ['protobuf', ProtobufTraceExporter],
+  ] as const) {
+    it(`takes what the official exporter posts in ${name}`, async () => {
+      const exporter = new Exporter({ url: `http://127.0.0.1:${port}/v1/traces` });
+      const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+      const span = provider.getTracer('official').startSpan('theirs', { attributes: { list: ['a'], n: 1.5 } });
+      span.end();
+      await provider.forceFlush();
+      const found = await apm.getTrace(span.spanContext().traceId);
+      expect(found?.spans[0]).toMatchObject({ name: 'theirs', attributes: { list: ['a'], n: 1.5 } });
+      await provider.shutdown();
+    });
+  }
+
+  it('takes protobuf and answers in it, failures too', async () => {
+    const headers = { 'content-type': 'application/x-protobuf' };
+    const usable = spanOf({ service: 'api', id: 'a', trace: 'd' });
+    const lost = { ...spanOf({ id: 'b' }), traceId: '0'.repeat(32) };
+    const taken = await post(Buffer.from(encodeOtlpProtobuf(batchOf([usable, lost]))), headers);
+    expect(taken).toMatchObject({ status: 200, headers });
+    expect(taken.body).toContain('traceId or spanId is not valid');
+    expect((await apm.getTrace('d'.padStart(32, '0')))?.services).toEqual(['api']);
+    expect(await post(Buffer.alloc(0), headers)).toMatchObject({ status: 200, body: '' });
+    const refused = await post(Buffer.from('0a05', 'hex'), headers);
+    expect(refused).toMatchObject({ status: 400, headers });
+    expect(refused.body).toContain('no OTLP request in protobuf');
   });
 
   it('says how many spans it could not use, and takes the others', async () => {
@@ -90,7 +111,7 @@ describe('otlpHandler', () => {
     for (const [status, answer] of [
       [404, post(good, {}, { path: '/v1/metrics' })],
       [405, post(good, {}, { method: 'PUT' })],
-      [415, post(good, { 'content-type': 'application/x-protobuf' })],
+      [415, post(good, { 'content-type': 'text/plain' })],
       [415, post(good, { 'content-encoding': 'br' })],
       [400, post('{"resourceSpans":')],
       [400, post('[]')],

@@ -5,6 +5,8 @@ import { codeOf, coreError, MnopsError } from '@mnops/core';
 import { countSchema, parseOptions } from '@mnops/core/config';
 import type { Span } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { decodeOtlpProtobuf } from '../../encoding/otlp-protobuf-decode.js';
+import { contentTypes, encodingOf, exportAnswer, type OtlpEncoding, statusAnswer } from './answers.js';
 import { decodeOtlpJson } from './decode.js';
 
 /** What takes spans in; a `PerformanceMonitoringManager` does. */
@@ -41,11 +43,12 @@ interface Refusal {
 const decompress = promisify(gunzip);
 
 /**
- * A request listener for `node:http` that takes spans by OTLP/HTTP in JSON, plain or gzip.
+ * A request listener for `node:http` that takes spans by OTLP/HTTP in protobuf or JSON, plain or gzip, and answers in the
+ * encoding of the request.
  *
  * Answers 200 with `partialSuccess` (spans that could not be used are counted in it), 400 for a body that is no OTLP,
  * 404 and 405 for another path or method, 408 for a body that stalls, 413 for one that is too large, 415 for another
- * encoding (protobuf too), 429 when too many requests are under way, 503 when the manager is stopped.
+ * encoding, 429 when too many requests are under way, 503 when the manager is stopped.
  *
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is unknown or malformed.
  */
@@ -71,12 +74,13 @@ export function otlpHandler(
     running += 1;
     try {
       const body = await bodyOf(request, maxBytes, timeoutMs);
-      const { spans, rejected, reasons } = decodeOtlpJson(body.toString('utf8'));
+      const encoding = encodingOf(request.headers['content-type']) ?? 'json';
+      const decoded = encoding === 'json' ? decodeOtlpJson(body.toString('utf8')) : decodeOtlpProtobuf(body);
+      const { spans, rejected, reasons } = decoded;
       const report = await intake.ingest(spans);
       const lost = rejected + report.rejected;
       const errorMessage = [...reasons, ...report.reasons].join('; ');
-      const partialSuccess = lost > 0 ? { rejectedSpans: String(lost), errorMessage } : {};
-      reply(response, 200, { partialSuccess });
+      reply(response, 200, encoding, exportAnswer(encoding, lost, errorMessage));
     } catch (error) {
       refuse(request, response, failureOf(error));
     } finally {
@@ -97,9 +101,9 @@ function refusalOf(request: IncomingMessage, path: string, maxBytes: number): Re
   const { method, headers, url = '' } = request;
   if (url.split('?', 1)[0] !== path) return { status: 404, code: 5, message: `Only ${path} is served.` };
   if (method !== 'POST') return { status: 405, code: 12, message: 'Only POST is served.' };
-  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
-  if (type !== 'application/json') {
-    return { status: 415, code: 3, message: 'Only OTLP in JSON is served (content-type: application/json).' };
+  if (encodingOf(headers['content-type']) === undefined) {
+    const message = `Only OTLP is served (content-type: ${contentTypes.protobuf} or ${contentTypes.json}).`;
+    return { status: 415, code: 3, message };
   }
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
   if (encoding !== 'identity' && encoding !== 'gzip') {
@@ -167,12 +171,12 @@ function refuse(request: IncomingMessage, response: ServerResponse, { status, co
   // What is left of the body is not read, so the connection cannot be used again.
   if (!request.complete) response.setHeader('connection', 'close');
   if (status === 405) response.setHeader('allow', 'POST');
-  reply(response, status, { code, message });
+  const encoding = encodingOf(request.headers['content-type']) ?? 'json';
+  reply(response, status, encoding, statusAnswer(encoding, code, message));
 }
 
-function reply(response: ServerResponse, status: number, body: object): void {
+function reply(response: ServerResponse, status: number, encoding: OtlpEncoding, body: Uint8Array): void {
   if (response.headersSent || response.destroyed) return;
-  const bytes = Buffer.from(JSON.stringify(body));
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': String(bytes.length) });
-  response.end(bytes);
+  response.writeHead(status, { 'content-type': contentTypes[encoding], 'content-length': String(body.length) });
+  response.end(body);
 }

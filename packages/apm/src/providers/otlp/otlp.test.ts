@@ -10,33 +10,27 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, it } from 'vitest';
 import { batchOf } from '../../delivery/span-queue.js';
+import { encodeOtlpJson } from '../../encoding/otlp-json.js';
 import { spanOf } from '../../testing/spans.js';
 import { plainSpan, type ReadableSpanLike, RecordedSpan } from '../../tracing/recorded-span.js';
+import { contentTypes, statusAnswer } from './answers.js';
 import { decodeOtlpJson } from './decode.js';
-import { encodeOtlpJson } from './encode.js';
 import { otlp } from './index.js';
+import { otlpFake } from './otlp.fake.js';
 
-traceExporterContract({ describe, it }, 'otlp', async () => {
-  const server = await faultServer();
-  const received: string[] = [];
-  const rejections: number[] = [];
-  server.handler((request) => {
-    const body = JSON.parse(request.text()) as { resourceSpans: { scopeSpans: { spans: { spanId: string }[] }[] }[] };
-    for (const group of body.resourceSpans) {
-      for (const { spans } of group.scopeSpans) received.push(...spans.map(({ spanId }) => spanId));
-    }
-    const rejected = rejections.shift();
-    return { body: rejected === undefined ? {} : { partialSuccess: { rejectedSpans: String(rejected) } } };
+for (const protocol of ['protobuf', 'json'] as const) {
+  traceExporterContract({ describe, it }, `otlp, ${protocol}`, async () => {
+    const fake = await otlpFake();
+    return {
+      provider: otlp({ url: fake.server.url, protocol, headers: { 'api-key': () => 'canary-key-7' } }),
+      faults: fake.server,
+      secrets: ['canary-key-7'],
+      received: () => fake.spans.map(({ spanId }) => spanId),
+      rejectNext: fake.rejectNext,
+      close: () => fake.server.close(),
+    };
   });
-  return {
-    provider: otlp({ url: server.url, headers: { 'api-key': () => 'canary-key-7' } }),
-    faults: server,
-    secrets: ['canary-key-7'],
-    received: () => received,
-    rejectNext: (spans: number) => rejections.push(spans),
-    close: () => server.close(),
-  };
-});
+}
 
 /** Spans of the real SDK, with everything that a span can have. */
 function sdkSpans(): ReadableSpan[] {
@@ -122,9 +116,44 @@ describe('otlp', () => {
     }
     expect(server.requests.map(({ url }) => url)).toEqual(['/v1/traces', '/v1/traces', '/base/v1/traces']);
     expect(server.requests[0]?.headers).toMatchObject({
-      'content-type': 'application/json',
+      'content-type': 'application/x-protobuf',
       'content-encoding': 'gzip',
     });
+    await server.close();
+  });
+
+  it('tells what the receiver said, in either encoding, on one short line', async () => {
+    const server = await faultServer();
+    for (const protocol of ['protobuf', 'json'] as const) {
+      const body = statusAnswer(protocol, 3, `no\nsuch ${'thing '.repeat(100)}`);
+      server.next({ status: 400, headers: { 'content-type': contentTypes[protocol] }, body });
+      const sending = otlp({ url: server.url, protocol }).export(batchOf([spanOf({ id: 'a' })]), testCall());
+      const error = (await sending.catch((reason: unknown) => reason)) as Error;
+      expect(codeOf(error)).toBe('MNOPS_APM_EXPORT_REJECTED');
+      expect(error.message).toContain('status 400: no such thing');
+      expect(error.message.length).toBeLessThan(300);
+    }
+    await server.close();
+  });
+
+  it('refuses an answer in protobuf that is cut, and takes one in JSON to a request in protobuf', async () => {
+    const server = await faultServer();
+    const exporter = otlp({ url: server.url });
+    const send = () => exporter.export(batchOf([spanOf({ id: 'a' })]), testCall());
+    server.next({ headers: { 'content-type': contentTypes.protobuf }, body: Buffer.from('0a0508', 'hex') });
+    await expect(send()).rejects.toSatisfy((error) => codeOf(error) === 'MNOPS_CORE_RESPONSE_INVALID');
+    server.next({ body: { partialSuccess: { rejectedSpans: '1', errorMessage: 'why' } } });
+    expect(await send()).toEqual({ accepted: 0, rejected: 1, message: 'why' });
+    server.next({ headers: { 'content-type': contentTypes.protobuf }, body: Buffer.from('0a050801120178', 'hex') });
+    expect(await send()).toEqual({ accepted: 0, rejected: 1, message: 'x' });
+    await server.close();
+  });
+
+  it('gives up an exchange after its time, to be tried again', async () => {
+    const server = await faultServer();
+    server.next('hang');
+    const sending = otlp({ url: server.url, timeoutMs: 50 }).export(batchOf([spanOf({ id: 'a' })]), testCall());
+    await expect(sending).rejects.toMatchObject({ code: 'MNOPS_CORE_TIMEOUT', retryable: true });
     await server.close();
   });
 
