@@ -1,4 +1,5 @@
 import { type DdapmPart, ddapm } from './ddapm.js';
+import { type JaegerPart, jaeger } from './jaeger.js';
 import { type KubernetesPart, kubernetes } from './kubernetes.js';
 import { type MariadbPart, mariadb } from './mariadb.js';
 import { type MotoPart, moto } from './moto.js';
@@ -6,6 +7,7 @@ import { type NodePart, nodeRelease } from './node.js';
 import type { Part } from './part.js';
 import { type PostgresPart, postgres } from './postgres.js';
 import { type PrometheusPart, prometheus } from './prometheus.js';
+import { type ProtocPart, protoc } from './protoc.js';
 import { type RabbitmqPart, rabbitmq } from './rabbitmq.js';
 import { type RedisPart, redis } from './redis.js';
 import { type ResticPart, restic } from './restic.js';
@@ -24,6 +26,8 @@ interface Parts {
   readonly kubernetes: KubernetesPart;
   readonly zipkin: ZipkinPart;
   readonly ddapm: DdapmPart;
+  readonly jaeger: JaegerPart;
+  readonly protoc: ProtocPart;
   readonly node22: NodePart;
   readonly node24: NodePart;
 }
@@ -44,6 +48,8 @@ const makers: { readonly [K in PartId]: () => Parts[K] } = {
   kubernetes,
   zipkin,
   ddapm,
+  jaeger,
+  protoc,
   node22: () => nodeRelease(22),
   node24: () => nodeRelease(24),
 };

@@ -1,0 +1,1 @@
+export { type JaegerOptions, jaeger } from './exporter.js';

@@ -1,0 +1,1 @@
+export { type NewRelicOptions, newRelic } from './exporter.js';
