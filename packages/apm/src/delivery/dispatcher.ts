@@ -77,7 +77,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#held = new HeldSpans(options, (reason, count) => this.#drop(reason, count));
+    this.#held = new HeldSpans(options, options.clock, (reason, count) => this.#drop(reason, count));
     this.#circuit = new Circuit(options.random);
   }
 
@@ -169,7 +169,7 @@ export class Dispatcher {
       this.#failedAgain = async () => {
         if (this.#disk === undefined) return;
         await this.#held.persist();
-        if (!this.#held.unwritten) resolve();
+        if (this.#held.unwrittenSinceMs === undefined) resolve();
       };
     });
     try {
@@ -198,18 +198,23 @@ export class Dispatcher {
     await this.#disk?.spool.close();
   }
 
-  /** Spans are on disk at the latest one interval after they ended. */
+  /** Spans are on disk at the latest one interval after they came; those that are delivered before need not. */
   #keepSoon(): void {
     const disk = this.#disk;
-    if (disk === undefined || this.#diskTimer !== undefined || this.#closed || !this.#held.unwritten) return;
-    this.#diskTimer = this.#options.clock.setTimer(disk.intervalMs, () => {
-      this.#held
-        .persist()
-        .catch(() => undefined)
-        .finally(() => {
-          this.#diskTimer = undefined;
-          this.#keepSoon();
-        });
+    if (disk === undefined || this.#diskTimer !== undefined || this.#closed) return;
+    const { clock } = this.#options;
+    const since = this.#held.unwrittenSinceMs;
+    if (since === undefined) return;
+    const again = (): void => {
+      this.#diskTimer = undefined;
+      this.#keepSoon();
+    };
+    // What the disk did not take waits as long as what comes now.
+    const waitMs = disk.spool.writable ? Math.max(0, since + disk.intervalMs - clock.monotonic()) : disk.intervalMs;
+    this.#diskTimer = clock.setTimer(waitMs, () => {
+      const oldest = this.#held.unwrittenSinceMs;
+      if (oldest === undefined || oldest + disk.intervalMs > clock.monotonic()) again();
+      else this.#held.persist().then(again, again);
     });
   }
 

@@ -1,5 +1,5 @@
 import { MnopsError } from '@mnops/core';
-import type { Span } from '@mnops/core/spi';
+import type { Clock, Span } from '@mnops/core/spi';
 import type { DropReason } from './delivery-report.js';
 import type { QueuedSpan } from './span-lane.js';
 import { batchOf, SpanQueue } from './span-queue.js';
@@ -16,7 +16,7 @@ export interface HeldLimits {
 
 /** Spans that are delivered together: in memory, on disk, or both. */
 export interface HeldBatch {
-  readonly count: number;
+  count: number;
   /** Estimated bytes in memory. */
   readonly bytes: number;
   /** Absent while they are on disk only. */
@@ -29,6 +29,8 @@ export interface HeldBatch {
   memoryOnly: boolean;
   /** How often the back end refused it as bad data. */
   refusals: number;
+  /** Monotonic time before which none of them came. */
+  readonly sinceMs: number;
 }
 
 /** A disk for held spans. */
@@ -53,6 +55,7 @@ const recordBytes = 4_194_304;
  */
 export class HeldSpans {
   readonly #limits: HeldLimits;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #onDropped: (reason: DropReason, count: number) => void;
   readonly #loose: SpanQueue = new SpanQueue();
   readonly #flying: Set<HeldBatch> = new Set();
@@ -68,11 +71,18 @@ export class HeldSpans {
   #disk: HeldSpansDisk | undefined;
   #persisting: Promise<void> | undefined;
   #spilling = false;
+  /** Monotonic time since which no loose span came that was not taken. */
+  #looseSinceMs = 0;
   /** Batches that are being written. */
   #writes = 0;
 
-  constructor(limits: HeldLimits, onDropped: (reason: DropReason, count: number) => void) {
+  constructor(
+    limits: HeldLimits,
+    clock: Pick<Clock, 'monotonic'>,
+    onDropped: (reason: DropReason, count: number) => void,
+  ) {
     this.#limits = limits;
+    this.#clock = clock;
     this.#onDropped = onDropped;
   }
 
@@ -86,11 +96,15 @@ export class HeldSpans {
     return this.waiting + this.#flyingSpans;
   }
 
-  /** Whether anything in memory could be written to disk. */
-  get unwritten(): boolean {
-    if (this.#loose.size + this.#returned.size > 0) return true;
-    for (const { record, memoryOnly } of this.#flying) if (record === undefined && !memoryOnly) return true;
-    return false;
+  /** Monotonic time before which nothing came that is in memory only; `undefined` when all of it is on disk. */
+  get unwrittenSinceMs(): number | undefined {
+    let since = this.#loose.size > 0 ? this.#looseSinceMs : Number.POSITIVE_INFINITY;
+    for (const set of [this.#flying, this.#returned]) {
+      for (const { record, memoryOnly, sinceMs } of set) {
+        if (record === undefined && !memoryOnly) since = Math.min(since, sinceMs);
+      }
+    }
+    return since === Number.POSITIVE_INFINITY ? undefined : since;
   }
 
   /** From now on spans are kept on disk too. */
@@ -110,6 +124,7 @@ export class HeldSpans {
   }
 
   add(span: Span): void {
+    if (this.#loose.size === 0) this.#looseSinceMs = this.#clock.monotonic();
     this.#loose.push(span);
     if (!this.#over(1)) return;
     const writable = this.#disk?.spool.writable === true;
@@ -144,7 +159,7 @@ export class HeldSpans {
     if (taken.length === 0) {
       const entries = this.#loose.take(size);
       if (entries.length === 0) return [];
-      const batch = looseBatch(entries);
+      const batch = looseBatch(entries, this.#looseSinceMs);
       this.#flying.add(batch);
       this.#flyingSpans += batch.count;
       return [batch];
@@ -223,7 +238,7 @@ export class HeldSpans {
     }
     while (this.#loose.size > 0 && disk.spool.writable) {
       const entries = this.#loose.take(this.#limits.batchSpans, recordBytes);
-      const batch = looseBatch(entries);
+      const batch = looseBatch(entries, this.#looseSinceMs);
       this.#push(batch);
       if (await this.#write(batch, disk)) {
         this.#release();
@@ -320,7 +335,7 @@ export class HeldSpans {
     }
     while (this.#loose.size > 0) {
       const entries = this.#loose.take(this.#limits.maxSpans, recordBytes);
-      const batch = looseBatch(entries);
+      const batch = looseBatch(entries, this.#looseSinceMs);
       this.#push(batch);
       this.#written(batch, spool.appendSync(codec.encode(batchOf(batch.spans ?? [])), batch.count));
     }
@@ -363,8 +378,13 @@ export class HeldSpans {
     const bytes = record === undefined ? undefined : await disk.spool.read(record);
     try {
       const spans = bytes === undefined ? [] : disk.codec.decode(bytes);
-      if (spans.length === batch.count) {
+      if (spans.length > 0 && spans.length <= batch.count) {
         batch.spans = spans;
+        // A span that was made odd by a foreign SDK may be refused by the decoder.
+        const unreadable = batch.count - spans.length;
+        batch.count = spans.length;
+        this.#flyingSpans -= unreadable;
+        if (unreadable > 0) this.#onDropped('spool-damaged', unreadable);
         return true;
       }
     } catch {
@@ -398,15 +418,26 @@ export class HeldSpans {
   }
 }
 
-function newBatch(spans: readonly Span[] | undefined, count: number, bytes: number): HeldBatch {
-  return { count, bytes, spans, record: undefined, writing: false, done: false, memoryOnly: false, refusals: 0 };
+function newBatch(spans: readonly Span[] | undefined, count: number, bytes: number, sinceMs = 0): HeldBatch {
+  return {
+    count,
+    bytes,
+    sinceMs,
+    spans,
+    record: undefined,
+    writing: false,
+    done: false,
+    memoryOnly: false,
+    refusals: 0,
+  };
 }
 
-function looseBatch(entries: readonly QueuedSpan[]): HeldBatch {
+function looseBatch(entries: readonly QueuedSpan[], sinceMs: number): HeldBatch {
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   return newBatch(
     entries.map(({ span }) => span),
     entries.length,
     bytes,
+    sinceMs,
   );
 }

@@ -1,9 +1,9 @@
-import { decodeOtlpJson } from '../providers/otlp/decode.js';
-import { encodeOtlpJson } from '../providers/otlp/encode.js';
+import { encodeOtlpProtobuf } from '../encoding/otlp-protobuf.js';
+import { decodeOtlpProtobuf } from '../encoding/otlp-protobuf-decode.js';
 import type { SpanCodec } from './spool-record.js';
 
-/** How spans stand in the spool. */
+/** Spans stand on disk as they stand on the wire: an `ExportTraceServiceRequest` of OTLP in protobuf. */
 export const spanCodec: SpanCodec = {
-  encode: (batch) => Buffer.from(encodeOtlpJson(batch)),
-  decode: (bytes) => decodeOtlpJson(Buffer.from(bytes).toString('utf8')).spans,
+  encode: encodeOtlpProtobuf,
+  decode: (bytes) => decodeOtlpProtobuf(bytes).spans,
 };
