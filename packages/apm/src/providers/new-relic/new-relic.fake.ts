@@ -23,7 +23,7 @@ export async function newRelicFake(key: string): Promise<NewRelicFake> {
   });
   const inner = httpClient({ maxBytes: 65_536 });
   const asked: string[] = [];
-  const request = ((input) => {
+  const request = ((input: { readonly url: string }) => {
     const { origin, pathname } = new URL(input.url);
     asked.push(`${origin}${pathname}`);
     return inner.request({ ...input, url: `${fake.server.url}${pathname}` });
