@@ -65,6 +65,10 @@ export interface SpanLimits {
   readonly events?: number | undefined;
   /** Default 128. */
   readonly links?: number | undefined;
+  /** Attributes of one event. Default 128. */
+  readonly eventAttributes?: number | undefined;
+  /** Attributes of one link. Default 128. */
+  readonly linkAttributes?: number | undefined;
   /** Characters of a text; longer ones are cut. Default 65_536. */
   readonly valueLength?: number | undefined;
 }
@@ -194,6 +198,8 @@ const configSchema = v.strictObject({
       attributes: v.optional(countSchema),
       events: v.optional(countSchema),
       links: v.optional(countSchema),
+      eventAttributes: v.optional(countSchema),
+      linkAttributes: v.optional(countSchema),
       valueLength: v.optional(countSchema),
     }),
   ),
@@ -297,7 +303,10 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
     spool: resolveSpool(name, input.folder, input.spool),
     store: filled({ maxTraces: 10_000, maxBytes: 33_554_432, maxSpansPerTrace: 10_000, ...diskDefaults }, input.store),
     sampling: resolveSampling(input.sampling),
-    spanLimits: filled({ attributes: 128, events: 128, links: 128, valueLength: 65_536 }, input.spanLimits),
+    spanLimits: filled(
+      { attributes: 128, events: 128, links: 128, eventAttributes: 128, linkAttributes: 128, valueLength: 65_536 },
+      input.spanLimits,
+    ),
     analysis: input.analysis === false ? undefined : resolveAnalysis(input.analysis ?? {}),
     propagators: [...new Set(input.propagators ?? (['tracecontext', 'baggage'] as const))],
     registerGlobals: input.registerGlobals ?? true,

@@ -40,6 +40,8 @@ export interface OtelRuntimeOptions {
     readonly attributes: number;
     readonly events: number;
     readonly links: number;
+    readonly eventAttributes: number;
+    readonly linkAttributes: number;
     readonly valueLength: number;
   };
   readonly propagators: readonly PropagatorName[];
@@ -97,8 +99,8 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
       attributeValueLengthLimit: limits.valueLength,
       eventCountLimit: limits.events,
       linkCountLimit: limits.links,
-      attributePerEventCountLimit: limits.attributes,
-      attributePerLinkCountLimit: limits.attributes,
+      attributePerEventCountLimit: limits.eventAttributes,
+      attributePerLinkCountLimit: limits.linkAttributes,
     },
     idGenerator: deciding.ids,
     spanProcessors: [processor],

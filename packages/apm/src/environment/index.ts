@@ -1,0 +1,40 @@
+import type { ExporterFactory, ExporterName } from './exporters.js';
+import { type EnvironmentConfig, readEnvironment } from './read-environment.js';
+
+export type { EnvironmentAPMConfig, EnvironmentConfig } from './read-environment.js';
+export type { EnvironmentSampler } from './sampler.js';
+
+/** Each import stands alone, so that only the back ends that are named get loaded. */
+const loaders: Readonly<Partial<Record<ExporterName, () => Promise<ExporterFactory>>>> = {
+  otlp: async () => factoryOf((await import('../providers/otlp/index.js').catch(rejected)).otlp),
+};
+
+/**
+ * Reads the options of a manager from OpenTelemetry's variables (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`,
+ * `OTEL_PROPAGATORS`, `OTEL_TRACES_EXPORTER`, `OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_…`, `OTEL_EXPORTER_ZIPKIN_…`,
+ * `OTEL_BSP_…`, the limits, `OTEL_SDK_DISABLED`), and where these are unset from those of Datadog, Elastic APM and New
+ * Relic. An empty variable counts as unset. What cannot be read is ignored with a warning; nothing is thrown.
+ *
+ * Without `OTEL_TRACES_EXPORTER` spans go to the back ends whose address or key is set; without any they stay in the
+ * process. Only the back ends that are used are loaded.
+ *
+ * @param environment - Mostly `process.env`.
+ */
+export async function apmConfigFromEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<EnvironmentConfig> {
+  return await readEnvironment(environment, async (name) => {
+    const load = loaders[name];
+    if (load === undefined) throw new RangeError(name);
+    return await load();
+  });
+}
+
+/** Options come from variables, so each factory checks them itself. */
+function factoryOf<Options>(factory: (options: Options) => ReturnType<ExporterFactory>): ExporterFactory {
+  return (options) => factory(options as Options);
+}
+
+function rejected(error: unknown): Promise<never> {
+  return Promise.reject(error);
+}

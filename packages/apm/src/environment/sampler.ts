@@ -1,0 +1,25 @@
+import type { Variables } from './variables.js';
+
+/** What a variable can say of sampling, as the option `sampling.head` has it. */
+export type EnvironmentSampler =
+  | { readonly kind: 'always-on' | 'always-off' }
+  | { readonly kind: 'ratio'; readonly ratio: number }
+  | { readonly kind: 'parent-based'; readonly root: EnvironmentSampler };
+
+const samplers: Readonly<Record<string, (ratio: number) => EnvironmentSampler>> = {
+  always_on: () => ({ kind: 'always-on' }),
+  always_off: () => ({ kind: 'always-off' }),
+  traceidratio: (ratio) => ({ kind: 'ratio', ratio }),
+  parentbased_always_on: () => ({ kind: 'parent-based', root: { kind: 'always-on' } }),
+  parentbased_always_off: () => ({ kind: 'parent-based', root: { kind: 'always-off' } }),
+  parentbased_traceidratio: (ratio) => ({ kind: 'parent-based', root: { kind: 'ratio', ratio } }),
+};
+
+/** The sampler that is named, else the share that a vendor's variable gives; `undefined`: the manager's default. */
+export function samplerFrom(variables: Variables): EnvironmentSampler | undefined {
+  const make = variables.choice(['OTEL_TRACES_SAMPLER'], samplers);
+  if (make !== undefined) return make(variables.share('OTEL_TRACES_SAMPLER_ARG') ?? 1);
+  if (variables.has('OTEL_TRACES_SAMPLER')) return undefined;
+  const ratio = variables.share('DD_TRACE_SAMPLE_RATE', 'ELASTIC_APM_TRANSACTION_SAMPLE_RATE');
+  return ratio === undefined ? undefined : { kind: 'parent-based', root: { kind: 'ratio', ratio } };
+}
