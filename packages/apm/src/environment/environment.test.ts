@@ -168,7 +168,7 @@ describe('apmConfigFromEnvironment', () => {
         OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
       },
       {
-        otlp: { url: 'https://c/base/', headers: { 'api-key': 'k=1', a: '2' }, compression: 'gzip', encoding: 'json' },
+        otlp: { url: 'https://c/base/', headers: { 'api-key': 'k=1', a: '2' }, compression: 'gzip', protocol: 'json' },
       },
     ],
     [

@@ -109,12 +109,12 @@ async function otlpOptions(variables: Variables, fallback: string): Promise<Opti
   const whole = variables.address('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
   const base = variables.address('OTEL_EXPORTER_OTLP_ENDPOINT');
   const url = whole ?? (base === undefined ? fallback : withoutQuery(base));
-  const encoding = variables.choice(both('PROTOCOL'), {
+  const protocol = variables.choice(both('PROTOCOL'), {
     'http/protobuf': 'protobuf',
     'http/json': 'json',
     grpc: 'grpc',
   });
-  if (encoding === 'grpc') {
+  if (protocol === 'grpc') {
     variables.warnings.push('OTLP over gRPC is not spoken: http/protobuf is, mostly at port 4318; it is used.');
   }
   const timeoutMs = variables.count(both('TIMEOUT'));
@@ -127,7 +127,7 @@ async function otlpOptions(variables: Variables, fallback: string): Promise<Opti
   const needsClient = isOther || timeoutMs !== undefined || tls !== undefined;
   return defined({
     url,
-    encoding: encoding === 'grpc' ? 'protobuf' : encoding,
+    protocol: protocol === 'grpc' ? 'protobuf' : protocol,
     headers: headers.size === 0 ? undefined : Object.fromEntries(headers),
     compression: variables.choice(both('COMPRESSION'), { gzip: 'gzip', none: 'none' }),
     ownClient: needsClient ? clientFor(isOther ? whole : undefined, timeoutMs, tls) : undefined,
