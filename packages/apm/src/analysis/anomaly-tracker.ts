@@ -66,7 +66,7 @@ export class AnomalyTracker {
     operation.window.push({ index, stats });
     const settled = operation.window.length > this.#length ? operation.window.shift() : undefined;
     if (settled !== undefined) this.#settle(operation, watches, settled, index * this.#options.bucketMs);
-    if (!operation.judged || operation.baseline.count < this.#options.minSamples) return;
+    if (!operation.judged || operation.baseline.evidence < this.#options.minSamples) return;
     const stretch = pooled(operation.window.map((bucket) => bucket.stats));
     for (const watch of watches) {
       if (!this.#options.signals.includes(watch.signal.name)) continue;

@@ -18,10 +18,10 @@ export class OperationStats {
 
   /**
    * Spans that would say as much if each stood for itself alone: a few that stand for many say less than many
-   * (Kish's effective sample size).
+   * (Kish's effective sample size). Never above `count`, and equal to it when every span stands for itself.
    */
   get evidence(): number {
-    return this.#squares > 0 ? (this.count * this.count) / this.#squares : 0;
+    return this.#squares > 0 ? Math.min(this.count, (this.count * this.count) / this.#squares) : this.count;
   }
 
   /** @param count - How many spans this one stands for. */

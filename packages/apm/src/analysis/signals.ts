@@ -66,11 +66,11 @@ function durationSignal(options: DetectorOptions, floors: EffectFloors): Signal 
   return {
     name: 'duration',
     judge(stats, _buckets, atMs) {
-      if (stats.count < minStretchSpans) return undefined;
+      if (stats.evidence < minStretchSpans) return undefined;
       let worst: Judgement | undefined;
       for (const { q, statistic, spread, detector } of quantiles) {
         // Standard error of a quantile of a lognormal series, and never below 5 % as a stretch of load is never quite alike.
-        const noise = Math.max(0.05, (spread * usualSpread(atMs)) / Math.sqrt(stats.count));
+        const noise = Math.max(0.05, (spread * usualSpread(atMs)) / Math.sqrt(stats.evidence));
         const usual = detector.expected(noise, atMs);
         if (usual === undefined) continue;
         const value = logarithm(stats, q);
@@ -87,7 +87,7 @@ function durationSignal(options: DetectorOptions, floors: EffectFloors): Signal 
       return observed >= judgement.expected.value * floors.minIncreaseRatio;
     },
     learn(stats, atMs) {
-      if (stats.count < minBucketSpans) return;
+      if (stats.evidence < minBucketSpans) return;
       for (const { q, detector } of quantiles) detector.learn(logarithm(stats, q), atMs);
     },
   };
@@ -103,9 +103,10 @@ function errorSignal(operation: Operation, options: DetectorOptions, floors: Eff
       if (stats.count === 0) return undefined;
       const usual = usualShare();
       const share = stats.errors / stats.count;
-      const increased = stats.errors >= 3 && share - usual >= floors.minErrorShareIncrease;
+      const increased =
+        (stats.errors * stats.evidence) / stats.count >= 3 && share - usual >= floors.minErrorShareIncrease;
       const score = increased ? detector.score(likelihoodRoot(stats, usual), 1, atMs) : 0;
-      const reach = 5 * Math.sqrt((usual * (1 - usual)) / stats.count);
+      const reach = 5 * Math.sqrt((usual * (1 - usual)) / stats.evidence);
       const expected = { low: Math.max(0, usual - reach), value: usual, high: Math.min(1, usual + reach) };
       return { score, statistic: 'error-share', observed: share, expected };
     },
@@ -130,7 +131,8 @@ function throughputSignal(options: DetectorOptions, bucketMs: number): Signal {
       const [observed, expected] = [perSecond(root), perSecond(usual.value)];
       const changed = observed <= expected / 2 || observed >= expected * 2;
       return {
-        score: changed ? detector.score(root, 0.5, atMs) : 0,
+        // A count of spans that stand for several each spreads by as much more.
+        score: changed ? detector.score(root, 0.5 * Math.sqrt(stats.count / stats.evidence || 1), atMs) : 0,
         statistic: 'calls-per-second',
         observed,
         expected: { low: perSecond(usual.low), value: expected, high: perSecond(usual.high) },
@@ -147,8 +149,9 @@ function throughputSignal(options: DetectorOptions, bucketMs: number): Signal {
 
 /** Signed root of the log-likelihood ratio of a binomial share: like a number of standard deviations, also for rare events. */
 function likelihoodRoot(stats: OperationStats, usual: number): number {
-  const { count, errors } = stats;
-  const share = errors / count;
+  const share = stats.errors / stats.count;
+  const count = stats.evidence;
+  const errors = (stats.errors * count) / stats.count;
   const failed = errors > 0 ? errors * Math.log(share / usual) : 0;
   const passed = errors < count ? (count - errors) * Math.log((1 - share) / (1 - usual)) : 0;
   return Math.sign(share - usual) * Math.sqrt(2 * Math.max(0, failed + passed));

@@ -9,18 +9,20 @@ export const keptByKey = 'sampling.kept_by';
 
 /** No trace stands for more: beyond, one span would drown all others. */
 const maxCount = 1e9;
-/** Spans of one sampler carry the same text. */
-let lastMember = '';
-let lastCount = 1;
+/** Counts by member; most spans carry one of a few texts. */
+const known = new Map<string, number>();
+const maxKnown = 256;
 
 /** How many spans the one stands for that carries this `ot` member: the inverse of its probability, 1 without `th`. */
 export function countOfMember(member: string | undefined): number {
   if (member === undefined) return 1;
-  if (member === lastMember) return lastCount;
+  const before = known.get(member);
+  if (before !== undefined) return before;
   const { threshold } = readOtelMember(member);
-  lastCount = threshold === undefined ? 1 : Math.min(maxCount, 1 / probabilityOf(threshold));
-  lastMember = member;
-  return lastCount;
+  const count = threshold === undefined ? 1 : Math.min(maxCount, 1 / probabilityOf(threshold));
+  if (known.size >= maxKnown) known.clear();
+  known.set(member, count);
+  return count;
 }
 
 /** How many spans the one with this `tracestate` stands for. */
@@ -53,5 +55,6 @@ export function countOfEnded(span: ReadableSpanLike): number {
 /** The value of the member `ot` of a span of an SDK. */
 export function memberOfEnded(span: ReadableSpanLike): string | undefined {
   const state = span.spanContext().traceState;
-  return state === undefined ? undefined : otelMemberOf(state.serialize());
+  if (state === undefined) return undefined;
+  return state.get === undefined ? otelMemberOf(state.serialize()) : state.get('ot');
 }

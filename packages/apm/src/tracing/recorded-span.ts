@@ -14,7 +14,7 @@ export interface ReadableSpanLike {
     readonly traceId: string;
     readonly spanId: string;
     readonly traceFlags: number;
-    readonly traceState?: { serialize(): string } | undefined;
+    readonly traceState?: { serialize(): string; get?(key: string): string | undefined } | undefined;
   };
   readonly parentSpanContext?: { readonly spanId: string; readonly isRemote?: boolean | undefined } | undefined;
   readonly startTime: SecondsAndNanos;

@@ -38,7 +38,7 @@ export interface OtlpOptions {
 }
 
 /** An address that may be shown: credentials belong into headers. */
-export const addressSchema = v.pipe(
+export const addressSchema: v.GenericSchema<string> = v.pipe(
   v.string(),
   v.url(),
   v.check((text) => /^https?:\/\/[^@]+$/i.test(text), 'an http: or https: address without credentials'),
