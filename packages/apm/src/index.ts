@@ -39,6 +39,7 @@ export type { DiskStats } from './disk/kept-folder.js';
 export type { APMEvents } from './events.js';
 export type { Forecast, ForecastQuery } from './forecast-query.js';
 export type { IngestReport } from './ingest.js';
+export type { Metric, MetricKind, MetricStats } from './metrics/metric.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
 export type { PropagatorName } from './propagation/propagator-names.js';
 export type { IncomingHeaders } from './propagation/trace-context.js';

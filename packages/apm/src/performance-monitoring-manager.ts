@@ -17,6 +17,9 @@ import type { KeptFolder } from './disk/kept-folder.js';
 import type { APMEvents } from './events.js';
 import { type Forecast, type ForecastQuery, forecastOperation } from './forecast-query.js';
 import { type IngestReport, spanProblem } from './ingest.js';
+import type { Metric } from './metrics/metric.js';
+import { queryRecorded } from './metrics/query-recorded.js';
+import { type RecordedMetrics, recordedMetrics } from './metrics/recorded-metrics.js';
 import type { IncomingHeaders } from './propagation/trace-context.js';
 import { checkQuery } from './query-options.js';
 import { findRootCauseIn, type RootCauseQuery, type RootCauseReport } from './root-cause-query.js';
@@ -54,13 +57,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #sampling: Sampling;
   readonly #shared: SharedFigures;
   readonly #kept: KeptFolder | undefined;
+  readonly #metrics: RecordedMetrics;
   readonly #tracing: Tracing;
   readonly #deliveries: Deliveries;
   readonly #notices: AnomalyNotices;
   readonly #ingested = { accepted: 0, rejected: 0 };
   #timer: { cancel(): void } | undefined;
   #removeHook: (() => void) | undefined;
-  /** Answers `http_server_request_duration_seconds` from server spans, of this process and of ingested ones. */
+  /** Answers `http_server_request_duration_seconds` from server spans, of this process and of ingested ones, and recorded metrics. */
   readonly metricSource: MetricSource;
   /** Judges the traced services by their open anomalies. */
   readonly healthSource: HealthSource;
@@ -122,7 +126,11 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       this.#tracing.settle();
       return requests;
     };
-    this.metricSource = traceMetricSource(settled, now);
+    this.#metrics = recordedMetrics(this.#config, this.#analysis);
+    const { name } = this.#config.service;
+    this.metricSource = traceMetricSource(settled, now, (selection, atMs) =>
+      queryRecorded(this.#metrics, name, selection, atMs),
+    );
     this.healthSource = anomalyHealthSource(() => this.detectAnomalies({ open: true }), now);
   }
 
@@ -309,6 +317,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   }
 
   /**
+   * Takes one value of a metric: it gets baselines (kind `metric`) and anomalies (signal `metric`), and `metricSource`
+   * answers about it. What cannot be used is counted in `stats().metrics`; nothing is thrown.
+   */
+  recordMetric(metric: Metric): void {
+    this.#metrics.record(metric);
+  }
+
+  /**
    * Baselines and map of this process, and of the others whose snapshots were merged, for `JSON.stringify`.
    *
    * @throws {MnopsError} `MNOPS_CORE_UNSUPPORTED` when the analysis is off.
@@ -375,6 +391,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
         requestSeries: analysis?.requests.seriesCount ?? 0,
         requestsOverflowed: analysis?.requests.overflowed ?? 0,
       },
+      metrics: this.#metrics.stats,
       shared: this.#shared.stats,
       ...(this.#kept === undefined ? {} : { disk: this.#kept.stats }),
       notifications: this.#notices.stats,

@@ -2,6 +2,7 @@ import type { NoticeStats } from './anomaly-notices.js';
 import type { ExporterStats } from './delivery/delivery-report.js';
 import type { DiskStats } from './disk/kept-folder.js';
 import type { SamplingStats } from './sampling/sampling-stats.js';
+import type { MetricStats } from './metrics/metric.js';
 import type { SharedStats } from './snapshot/shared-figures.js';
 import type { TraceRingStats } from './store/trace-ring.js';
 import type { SpanCounts } from './tracing/tracing.js';
@@ -25,6 +26,7 @@ export interface APMStats {
     readonly requestSeries: number;
     readonly requestsOverflowed: number;
   };
+  readonly metrics: MetricStats;
   /** Figures of other processes that are counted in. */
   readonly shared: SharedStats;
   /** Traces and numbers in `folder`; absent without one. */

@@ -8,7 +8,8 @@ import { AnomalyTracker } from './anomaly-tracker.js';
 import { type EdgeContents, EdgeTable } from './edge-table.js';
 import { LoadHistory } from './forecast/load-history.js';
 import type { Operation } from './operation.js';
-import { type KnownOperation, OperationTable } from './operation-table.js';
+import type { OperationStats } from './operation-stats.js';
+import { type KnownOperation, OperationTable, type OperationTableOptions } from './operation-table.js';
 import { factsOf, factsOfEnded, type Origin, originOf, type SpanFacts } from './span-facts.js';
 
 type AnalysisSettings = NonNullable<ResolvedConfig['analysis']>;
@@ -26,12 +27,17 @@ export interface KnownFigures {
   readonly map: EdgeContents;
 }
 
+/** Series of metrics that are kept apart. */
+export const maxMetrics = 1_000;
+
 /** Origins remembered by resource; spans of one process share theirs. */
 const maxOrigins = 1_000;
 
 /** Feeds every span to the operation table, the edge table and the request figures. */
 export class AnalysisEngine {
   readonly operations: OperationTable;
+  /** Baselines of recorded metrics, beside the operations so that neither crowds the other out. */
+  readonly metrics: OperationTable;
   readonly edges: EdgeTable;
   readonly requests: RequestSeries;
   readonly tracker: AnomalyTracker | undefined;
@@ -52,19 +58,21 @@ export class AnalysisEngine {
       maxSteps: Math.ceil(forecast.seasonMs / forecast.stepMs) * forecast.seasons,
       maxBytes: forecast.maxBytes,
     });
-    this.operations = new OperationTable({
+    const table = {
       bucketMs,
       settleMs: settings.settleMs,
       maxOperations: settings.maxOperations,
       halfLifeMs: settings.halfLifeDays * 86_400_000,
       minSamples: settings.minSamples,
       maxBytes: settings.maxBytes,
-      judge: (operation, index, stats) => {
-        this.history.add(operation, index * bucketMs, stats);
+      judge: (operation: Operation, index: number, stats: OperationStats) => {
+        if (operation.kind !== 'metric') this.history.add(operation, index * bucketMs, stats);
         if (this.tracker === undefined) operation.learn(index, stats);
         else this.tracker.judge(operation, index, stats);
       },
-    });
+    } satisfies OperationTableOptions;
+    this.operations = new OperationTable(table);
+    this.metrics = new OperationTable({ ...table, maxOperations: maxMetrics, maxBytes: settings.maxBytes / 4 });
     this.edges = new EdgeTable({ maxEdges: settings.maxDependencies });
     this.requests = new RequestSeries({
       slotMs: Math.min(bucketMs, 5_000),
@@ -95,12 +103,14 @@ export class AnalysisEngine {
   /** Closes what is due: buckets of operations, and spans that wait for their other side. */
   roll(wallMs: number, monotonicMs: number): void {
     this.operations.roll(wallMs, monotonicMs);
+    this.metrics.roll(wallMs, monotonicMs);
     this.edges.settle(monotonicMs);
   }
 
   /** What is known now of each operation. */
   known(): Iterable<KnownOperation> {
-    return this.operations.known((operation: Operation) => this.tracker?.isOpen(operation) === true);
+    const isOpen = (operation: Operation): boolean => this.tracker?.isOpen(operation) === true;
+    return [...this.operations.known(isOpen), ...this.metrics.known(isOpen)];
   }
 
   /** Takes over what was known before the process began; what faded since then is taken off. */
@@ -109,7 +119,7 @@ export class AnalysisEngine {
     const factor = 0.5 ** (Math.max(0, nowMs - atMs) / halfLifeMs);
     for (const known of operations) {
       known.figures.all.scale(factor);
-      this.operations.restore(known);
+      (known.kind === 'metric' ? this.metrics : this.operations).restore(known);
     }
     this.edges.absorb([map], nowMs);
   }

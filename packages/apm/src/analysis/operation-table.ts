@@ -277,9 +277,14 @@ export class OperationTable {
 function matches(operation: KnownOperation, filter: OperationFilter): boolean {
   return (
     (filter.service === undefined || filter.service === operation.service) &&
-    (filter.operation === undefined || filter.operation === operation.operation) &&
+    (filter.operation === undefined || filter.operation === nameOf(operation, filter.operation)) &&
     (filter.kind === undefined || filter.kind === operation.kind)
   );
+}
+
+/** A metric is found by its name too, whatever its labels. */
+function nameOf({ kind, operation }: KnownOperation, wanted: string): string {
+  return kind === 'metric' && operation.startsWith(`${wanted}{`) ? wanted : operation;
 }
 
 function baselineOf(of: KnownOperation, chosen: ChosenFigures): PerformanceBaseline {

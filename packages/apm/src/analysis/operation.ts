@@ -1,4 +1,5 @@
 import type { SpanKindName } from '@mnops/core/spi';
+import type { MetricKind } from '../metrics/metric.js';
 import { HourlyStats, type OperationFigures, type Stretch, type TableTime } from './hourly-stats.js';
 import { OperationStats } from './operation-stats.js';
 
@@ -31,6 +32,8 @@ export class Operation {
   readonly kind: SpanKindName | 'metric';
   /** Labels of a metric's series. */
   labels: Readonly<Record<string, string>> | undefined;
+  /** How the values of a metric belong together; only of metrics, once one was recorded. */
+  metric: MetricKind | undefined;
   /** What the operation is judged by. Buckets join it when they turned out to be normal. */
   baseline: OperationStats = new OperationStats();
   /** The same by hour of the week. */

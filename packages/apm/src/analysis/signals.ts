@@ -1,6 +1,7 @@
 import type { AnomalySignal, PerformanceAnomaly } from './anomaly.js';
 import { createDetector } from './detectors/create-detector.js';
 import type { Detector, DetectorOptions, Expectation } from './detectors/detector.js';
+import { metricSignal } from './metric-signal.js';
 import type { Operation } from './operation.js';
 import type { OperationStats } from './operation-stats.js';
 
@@ -43,6 +44,7 @@ export function signalsOf(
   detector: DetectorOptions,
   floors: EffectFloors,
 ): readonly Signal[] {
+  if (operation.kind === 'metric') return [metricSignal(operation, detector, bucketMs)];
   return [
     durationSignal(detector, floors),
     errorSignal(operation, detector, floors),

@@ -86,7 +86,7 @@ describe('a folder', () => {
           number: 'NaN',
         },
         events: [{ name: 'exception', timeUnixNano: 1_700_000_000_000_000_001n, attributes: { a: 'b' } }],
-        links: [{ traceId: idOf(7), spanId: '0'.repeat(15) + '7', attributes: {} }],
+        links: [{ traceId: idOf(7), spanId: idOf(7).slice(16), attributes: {} }],
         dropped: { attributes: 1, events: 2, links: 3 },
       },
     ];

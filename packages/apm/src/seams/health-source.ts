@@ -25,6 +25,8 @@ export function sentenceOf(anomaly: PerformanceAnomaly): string {
       return `${where}: ${percent(observed)} of the calls fail, usual is ${percent(expected.value)}.`;
     case 'calls-per-second':
       return `${where}: ${figure(observed)} calls per second, usual is ${figure(expected.value)}.`;
+    case 'value':
+      return `${where} is ${figure(observed)}, usual is ${figure(expected.value)}.`;
     default: {
       const name = anomaly.statistic === 'p50' ? 'median' : 'P90';
       return `${where}: the ${name} is ${figure(observed)} ms, usual is ${figure(expected.value)} ms.`;

@@ -6,11 +6,15 @@ import type { RequestLabels, RequestSeries } from './request-series.js';
 /** Name of the one metric that traces give: a histogram of request durations in seconds. */
 export const requestMetric = 'http_server_request_duration_seconds';
 
-/** Answers structured queries about the requests that server spans stand for. */
-export function traceMetricSource(series: () => RequestSeries, now: () => number): MetricSource {
+/** Answers structured queries about the requests that server spans stand for, and about recorded metrics. */
+export function traceMetricSource(
+  series: () => RequestSeries,
+  now: () => number,
+  recorded?: (selection: MetricSelection, atMs: number) => Map<string, MetricSample>,
+): MetricSource {
   const select = (selection: MetricSelection, atMs: number): Map<string, MetricSample> => {
     const samples = new Map<string, MetricSample>();
-    if (selection.metric !== requestMetric) return samples;
+    if (selection.metric !== requestMetric) return recorded?.(selection, atMs) ?? samples;
     for (const [key, { labels, sketch }] of grouped(series(), selection, atMs)) {
       const value = reduced(sketch, selection);
       if (value !== undefined) samples.set(key, { labels, value, atMs });
@@ -29,7 +33,7 @@ export function traceMetricSource(series: () => RequestSeries, now: () => number
         throw new UnsupportedError('Traces do not answer PromQL.', {
           provider: 'apm',
           operation: 'query',
-          remedy: `Ask with a selection of the metric ${requestMetric}.`,
+          remedy: `Ask with a selection of the metric ${requestMetric}, or of one that was recorded.`,
         });
       }
       if (!('ratio' in query)) return [...select(query, atMs).values()];
