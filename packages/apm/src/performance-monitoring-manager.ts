@@ -1,7 +1,16 @@
 import { withCall } from '@mnops/core';
 import { type EventHub, eventHub, Lifecycle, processHooks, type StopOptions } from '@mnops/core/lifecycle';
 import { traced } from '@mnops/core/operations';
-import type { Call, CallOptions, HealthReport, HealthSource, HostStatus, MetricSource, Span } from '@mnops/core/spi';
+import type {
+  Call,
+  CallOptions,
+  HealthReport,
+  HealthSource,
+  HostStatus,
+  MetricSource,
+  Recoverable,
+  Span,
+} from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import { AnalysisEngine } from './analysis/analysis-engine.js';
 import type { AnomalyQuery, PerformanceAnomaly } from './analysis/anomaly.js';
@@ -12,7 +21,7 @@ import { AnomalyNotices } from './anomaly-notices.js';
 import { type APMConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import { Deliveries } from './delivery/deliveries.js';
 import type { DeliveryReport } from './delivery/delivery-report.js';
-import { findTrace, keptFolder, matchingTraces } from './disk/keep-traces.js';
+import { findTrace, keptFolder, matchingTraces, recoverableOf } from './disk/keep-traces.js';
 import type { KeptFolder } from './disk/kept-folder.js';
 import type { APMEvents } from './events.js';
 import { type Forecast, type ForecastQuery, forecastOperation } from './forecast-query.js';
@@ -68,6 +77,8 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly metricSource: MetricSource;
   /** Judges the traced services by their open anomalies. */
   readonly healthSource: HealthSource;
+  /** Saves and restores traces, baselines and map of `folder`, into a folder of its own. */
+  readonly recoverable: Recoverable;
 
   /** @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every wrong option. No I/O happens here. */
   constructor(config: APMConfig = {}) {
@@ -131,6 +142,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     this.metricSource = traceMetricSource(settled, now, (selection, atMs) =>
       queryRecorded(this.#metrics, name, selection, atMs),
     );
+    this.recoverable = recoverableOf(this.#config, this.#ring, this.#kept);
     this.healthSource = anomalyHealthSource(() => this.detectAnomalies({ open: true }), now);
   }
 

@@ -13,7 +13,7 @@ const noiseShare = 0.05;
  */
 export function metricSignal(operation: Operation, options: DetectorOptions, bucketMs: number): Signal {
   const detector = createDetector(options);
-  const valueOf = (stats: OperationStats, buckets: number): number | undefined => {
+  const levelOf = (stats: OperationStats, buckets: number): number | undefined => {
     if (operation.metric === 'counter') return stats.durationMs.sum / ((buckets * bucketMs) / 1_000);
     if (stats.count === 0) return undefined;
     return operation.metric === 'histogram' ? stats.durationMs.quantile(0.5) : stats.moments.mean;
@@ -21,7 +21,7 @@ export function metricSignal(operation: Operation, options: DetectorOptions, buc
   return {
     name: 'metric',
     judge(stats, buckets) {
-      const observed = valueOf(stats, buckets);
+      const observed = levelOf(stats, buckets);
       const level = detector.expected()?.value;
       if (observed === undefined || level === undefined) return undefined;
       const noise = Math.abs(level) * noiseShare;
@@ -34,13 +34,13 @@ export function metricSignal(operation: Operation, options: DetectorOptions, buc
       return { score, statistic: 'value', observed, expected };
     },
     agrees(stats, { observed, expected }) {
-      const value = valueOf(stats, 1);
+      const value = levelOf(stats, 1);
       if (value === undefined) return false;
       const half = (observed + expected.value) / 2;
       return observed > expected.value ? value >= half : value <= half;
     },
     learn(stats) {
-      const value = valueOf(stats, 1);
+      const value = levelOf(stats, 1);
       if (value !== undefined) detector.learn(value);
     },
   };

@@ -1,4 +1,6 @@
+import type { Recoverable } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
+import { folderRecoverable } from '../seams/recoverable.js';
 import type { SharedFigures } from '../snapshot/shared-figures.js';
 import { matchesQuery, type TraceQuery } from '../store/trace-query.js';
 import type { HeldTrace, TraceRing } from '../store/trace-ring.js';
@@ -22,6 +24,18 @@ export function keptFolder(
     clock,
     shared: analysis === undefined ? undefined : shared,
     find: (traceId) => ring.get(traceId),
+  });
+}
+
+/** The seam by which a manager's folder is backed up. */
+export function recoverableOf(config: ResolvedConfig, ring: TraceRing, kept: KeptFolder | undefined): Recoverable {
+  return folderRecoverable({
+    folder: config.folder,
+    flush: async () => await kept?.flush(),
+    lastChangeMs: () => {
+      const newest = ring.newestFirst()[Symbol.iterator]().next();
+      return newest.done === true ? undefined : newest.value.endMs;
+    },
   });
 }
 
