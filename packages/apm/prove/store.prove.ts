@@ -4,6 +4,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openRecordLog } from '@mnops/core/files';
 import type { StorageDamage } from '@mnops/core/spi';
 import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
 import { PerformanceMonitoringManager } from '../src/performance-monitoring-manager.js';
@@ -49,8 +50,17 @@ async function fill(folder: string): Promise<readonly string[]> {
   return files;
 }
 
+/** Positions between two records. */
+async function edgesOf(file: string): Promise<ReadonlySet<number>> {
+  const log = await openRecordLog({ file, magic: 'MNAPMTRC', version: 1, readOnly: true });
+  const edges = new Set<number>();
+  for await (const { offset, nextOffset } of log.records()) edges.add(offset).add(nextOffset);
+  await log.close();
+  return edges;
+}
+
 /** What is wrong after one file was damaged, if anything. */
-async function damagedProblem(folder: string): Promise<string | undefined> {
+async function damagedProblem(folder: string, untold: boolean): Promise<string | undefined> {
   const { apm, damage } = managerOf(folder);
   await apm.start();
   try {
@@ -61,7 +71,7 @@ async function damagedProblem(folder: string): Promise<string | undefined> {
     const wrong = operations.find((operation) => operation.count !== batchTraces);
     if (wrong !== undefined) return `a baseline of ${wrong.count} spans instead of ${batchTraces}`;
     const lost = traces < batches * batchTraces || operations.length < batches;
-    if (lost && damage.length === 0) return 'something is lost and nobody was told';
+    if (lost && damage.length === 0 && !untold) return 'something is lost and nobody was told';
     await apm.ingest([spanOf({ trace: 'ffff', id: 'ffff', kind: 'server', startMs: Date.now() })]);
     await apm.stop();
     const again = managerOf(folder).apm;
@@ -85,13 +95,14 @@ const damage: Campaign = defineCampaign({
   suite: 'store',
   bar: 'A16',
   name: 'kept traces and baselines cut at every length and with every byte flipped',
-  goal: 'what is whole is read, what is lost is told, start never refuses',
-  defaultCount: 6_000,
+  goal: 'what is whole is read, what is lost is told but behind a clean edge of a trace file, start never refuses',
+  defaultCount: 3_000,
   shortCount: 40,
   async run({ count: trials, random, fail, progress }) {
     await inFolder(async (origin) => {
       const files = await fill(origin);
       const sizes = await Promise.all(files.map(async (file) => (await readFile(join(origin, file))).length));
+      const edges = await edgesOf(join(origin, files[0] as string));
       const positions = sizes.reduce((sum, size) => sum + size, 0) * 2;
       for (let trial = 0; trial < trials; trial += 1) {
         if (trial % 20 === 0) progress(trial);
@@ -107,7 +118,9 @@ const damage: Campaign = defineCampaign({
           const bytes = await readFile(file);
           if (!cut) bytes[at] = (bytes[at] as number) ^ (1 << Math.floor(random() * 8));
           await writeFile(file, cut ? bytes.subarray(0, at) : bytes);
-          const problem = await damagedProblem(folder);
+          // A file that is only appended to cannot know of records behind a clean edge.
+          const untold = cut && index === 0 && edges.has(at);
+          const problem = await damagedProblem(folder, untold);
           if (problem !== undefined) fail(`${files[index]} ${cut ? 'cut' : 'flipped'} at ${at}: ${problem}`);
         });
       }

@@ -73,6 +73,8 @@ function* recordsOf({ id, sequence, atMs, operations, map }: Omit<Source, 'bytes
   for (const operation of operations) yield record({ operation: operationState(operation) });
   for (const edge of map.edges) yield record({ edge: edgeState(edge) });
   for (const node of map.nodes) yield record({ node: nodeState(node) });
+  // Without it, a file that was cut between two records would look whole.
+  yield record({ end: true });
 }
 
 /**
@@ -90,22 +92,24 @@ export async function readNumbers(folder: string, id: string): Promise<ReadNumbe
     const edges: Edge[] = [];
     const nodes: Node[] = [];
     const damage: StorageDamage[] = [];
+    let ended = false;
     for await (const { payload, offset } of log.records()) {
       try {
         const record = recordAt(JSON.parse(Buffer.from(payload).toString('utf8')), 'record');
-        if (has(record, 'source')) Object.assign(head, readHead(record));
+        if (has(record, 'end')) ended = true;
+        else if (has(record, 'source')) Object.assign(head, readHead(record));
         else if (has(record, 'operation'))
           operations.push(readOperation(innerAt(record, 'operation', 'record'), 'operation', head.atMs));
         else if (has(record, 'edge')) edges.push(readEdge(innerAt(record, 'edge', 'record'), 'edge'));
         else if (has(record, 'node')) nodes.push(readNode(innerAt(record, 'node', 'record'), 'node'));
-        else throw invalid('record', 'a source, operation, edge or node');
+        else throw invalid('record', 'a source, operation, edge, node or end');
       } catch (error) {
         damage.push(badRecord(file, offset, error));
       }
     }
     const map = { edges, nodes, callers: [], called: [] };
     const { size } = await stat(file);
-    if (size !== log.sizeBytes) damage.push(badRecord(file, log.sizeBytes, undefined));
+    if (size !== log.sizeBytes || !ended) damage.push(badRecord(file, log.sizeBytes, undefined));
     return { source: { id, ...head, operations, map, bytes: size * 2 }, damage: [...log.damage, ...damage] };
   } finally {
     await log.close();
