@@ -216,6 +216,14 @@ describe('a folder', () => {
     expect(await found(third.apm)).toHaveLength(25);
   });
 
+  it('leaves a folder alone until the start', async () => {
+    const { apm } = manager();
+    await apm.ingest(requests(1, 5));
+    await apm.flush();
+    await apm.stop();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('goes on in memory when the folder is a file, and writes again once it can', async () => {
     await rm(folder, { recursive: true });
     await writeFile(folder, 'in the way');

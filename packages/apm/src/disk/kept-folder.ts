@@ -61,6 +61,7 @@ export class KeptFolder {
   #nextNumbersMs = 0;
   #retryAtMs: number | undefined;
   #damagedRecords = 0;
+  #started = false;
   #closed = false;
 
   constructor(options: KeptFolderOptions) {
@@ -92,13 +93,16 @@ export class KeptFolder {
 
   /** Reads what is whole of the folder and begins to write. A disk that fails is told by `degrade`; nothing is thrown. */
   async start(): Promise<void> {
+    if (this.#started) return;
+    this.#started = true;
     await this.#guarded(() => this.#open());
     this.#nextNumbersMs = this.#options.clock.monotonic() + numbersEveryMs;
     this.#schedule();
   }
 
-  /** What is known now is on disk. */
+  /** What is known now is on disk; before the start, nothing is written. */
   async flush(): Promise<void> {
+    if (!this.#started) return;
     this.#running = this.#running.then(() => this.#guarded(() => this.#saveAll()));
     await this.#running;
   }
