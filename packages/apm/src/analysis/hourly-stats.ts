@@ -180,15 +180,6 @@ export class HourlyStats {
   }
 }
 
-/** The sum of cells; `undefined` of none. */
-export function summedCells(cells: readonly HourCell[]): HourCell | undefined {
-  const first = cells[0];
-  if (first === undefined) return undefined;
-  const sum = new HourCell(first.fadedMs);
-  for (const cell of cells) sum.merge(cell);
-  return sum;
-}
-
 /** A stretch of time whose spans are not part of the cells yet. */
 export interface Stretch {
   readonly fromMs: number;
