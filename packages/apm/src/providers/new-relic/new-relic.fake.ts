@@ -1,4 +1,4 @@
-import { type HttpClient, httpClient } from '@mnops/core/http';
+import { type HttpClient, httpClient, type RequestInput } from '@mnops/core/http';
 import type { SpanAttributes } from '@mnops/core/spi';
 import { type OtlpFake, otlpFake } from '../otlp/otlp.fake.js';
 
@@ -23,7 +23,7 @@ export async function newRelicFake(key: string): Promise<NewRelicFake> {
   });
   const inner = httpClient({ maxBytes: 65_536 });
   const asked: string[] = [];
-  const request = ((input: { readonly url: string }) => {
+  const request = ((input: RequestInput) => {
     const { origin, pathname } = new URL(input.url);
     asked.push(`${origin}${pathname}`);
     return inner.request({ ...input, url: `${fake.server.url}${pathname}` });
