@@ -12,6 +12,8 @@ export interface EdgeTableOptions {
   readonly maxPending?: number | undefined;
   /** Milliseconds that a span waits for its other side. Default 10_000. */
   readonly joinMs?: number | undefined;
+  /** Finds any span by its id when a wait ends, where all of them are at hand. Default: the table remembers recent ones. */
+  readonly spanById?: ((spanId: string) => SpanFacts | undefined) | undefined;
 }
 
 /** What is known of the calls from one service to another. */
@@ -49,12 +51,24 @@ interface Pending {
   readonly seenMs: number;
 }
 
+/** A called span whose caller is looked for above it. */
+interface Waiting extends Pending {
+  /** True when the caller's service is known, and only the client span between is missing. */
+  readonly joined: boolean;
+  /** Another one that waits for the same span. */
+  readonly next: Waiting | undefined;
+}
+
+/** Spans that are climbed at most to find a caller: ids from outside may form a ring. */
+const maxClimb = 64;
+
 /**
  * Joins both sides of every call into edges between services, in one pass and bounded memory.
  *
- * A server span joins the client span that is its parent, in either order of arrival. A client that nobody answers
- * within `joinMs` becomes an edge to the peer that it names. Producers and consumers that name a broker have an edge to
- * or from the broker.
+ * A server span joins the client span above it, or the inner or server span of another service that called it without
+ * a client span, in any order of arrival; inner spans between are passed over. A client that nobody answers within
+ * `joinMs` becomes an edge to the peer that it names. Producers and consumers that name a broker have an edge to or from
+ * the broker.
  */
 export class EdgeTable {
   readonly #maxEdges: number;
@@ -62,10 +76,16 @@ export class EdgeTable {
   readonly #joinMs: number;
   readonly #edges = new Map<string, Map<string, Edge[]>>();
   readonly #nodes = new Map<string, Node>();
-  /** Callers by span id. */
+  /** Callers that nobody answered yet, by span id. */
   readonly #callers = new Map<string, Pending>();
-  /** Called spans by the id of their parent. */
-  readonly #called = new Map<string, Pending>();
+  readonly #spanById: ((spanId: string) => SpanFacts | undefined) | undefined;
+  /** Other recent spans, which may stand above a called one, by span id. */
+  readonly #recent = new Map<string, Pending>();
+  #onlyService: string | undefined;
+  #severalServices = false;
+  /** Called spans by the id of the span above that is not known yet. */
+  readonly #called = new Map<string, Waiting>();
+  #waiting = 0;
   #lastNode: Node | undefined;
   #edgeCount = 0;
   #overflowed = 0;
@@ -74,6 +94,7 @@ export class EdgeTable {
     this.#maxEdges = options.maxEdges ?? 4_096;
     this.#maxPending = options.maxPending ?? 16_384;
     this.#joinMs = options.joinMs ?? 10_000;
+    this.#spanById = options.spanById;
   }
 
   /** Calls that were counted under `(other)` because the table is full. */
@@ -83,50 +104,46 @@ export class EdgeTable {
 
   /** Spans that wait for their other side. */
   get pending(): number {
-    return this.#callers.size + this.#called.size;
+    return this.#callers.size + this.#waiting;
   }
 
   /** Takes one span into account. `nowMs` is when it arrived, in the caller's monotonic time. */
   observe(facts: SpanFacts, nowMs: number): void {
-    switch (facts.kind) {
-      case 'client':
-        this.#observeCaller(facts, nowMs);
-        return;
-      case 'server':
-        this.#count(facts);
-        this.#observeCalled(facts, nowMs);
-        return;
-      case 'producer':
-        if (facts.peer === undefined) this.#observeCaller(facts, nowMs);
-        else this.#add(facts.origin.service, facts.peer.name, 'messaging', facts, undefined);
-        return;
-      case 'consumer':
-        this.#count(facts);
-        if (facts.peer === undefined) this.#observeCalled(facts, nowMs);
-        else this.#add(facts.peer.name, facts.origin.service, 'messaging', undefined, facts);
-        return;
-      default: {
-        // An inner span can be the parent of a server span when the caller made no client span.
-        if (this.#called.size === 0) return;
-        const waiting = this.#called.get(facts.spanId);
-        if (waiting === undefined) return;
-        this.#called.delete(facts.spanId);
-        if (waiting.facts.origin.service !== facts.origin.service) this.#join(undefined, waiting.facts, facts);
-      }
+    const { kind, origin, peer } = facts;
+    if (kind === 'server' || kind === 'consumer') this.#count(facts);
+    if (peer !== undefined && kind === 'producer') {
+      this.#add(origin.service, peer.name, 'messaging', facts, undefined);
+      return;
+    }
+    if (kind === 'client' || kind === 'producer') this.#hold(this.#callers, facts, nowMs);
+    else this.#remember(facts, nowMs);
+    if (this.#called.size > 0) this.#resume(facts.spanId, nowMs);
+    if (kind === 'server') this.#climb(facts, facts.parentSpanId, false, nowMs);
+    else if (kind === 'consumer') {
+      if (peer === undefined) this.#climb(facts, facts.parentSpanId, false, nowMs);
+      else this.#add(peer.name, origin.service, 'messaging', undefined, facts);
     }
   }
 
   /** Ends the wait of spans that arrived more than `joinMs` before `nowMs`. */
   settle(nowMs: number): void {
     const before = nowMs - this.#joinMs;
+    for (const [aboveId, waiting] of this.#called) {
+      if (waiting.seenMs > before) break;
+      this.#forget(aboveId, waiting);
+      if (this.#spanById === undefined) continue;
+      for (let last: Waiting | undefined = waiting; last !== undefined; last = last.next) {
+        this.#climb(last.facts, aboveId, last.joined, undefined);
+      }
+    }
     for (const [spanId, pending] of this.#callers) {
       if (pending.seenMs > before) break;
       this.#callers.delete(spanId);
       this.#unanswered(pending.facts);
     }
-    for (const [parentId, pending] of this.#called) {
-      if (pending.seenMs > before) break;
-      this.#called.delete(parentId);
+    for (const [spanId, { seenMs }] of this.#recent) {
+      if (seenMs > before) break;
+      this.#recent.delete(spanId);
     }
   }
 
@@ -193,31 +210,82 @@ export class EdgeTable {
     return this.#nodes.values();
   }
 
-  #observeCaller(facts: SpanFacts, nowMs: number): void {
-    const waiting = this.#called.get(facts.spanId);
-    if (waiting !== undefined) {
-      this.#called.delete(facts.spanId);
-      this.#join(facts, waiting.facts);
-      if (facts.kind === 'client') return;
+  /** Goes on with the spans that waited for this one. */
+  #resume(spanId: string, nowMs: number): void {
+    const first = this.#called.get(spanId);
+    if (first === undefined) return;
+    this.#forget(spanId, first);
+    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = waiting.next) {
+      this.#climb(waiting.facts, spanId, waiting.joined, nowMs);
     }
-    this.#hold(this.#callers, facts.spanId, facts, nowMs);
   }
 
-  #observeCalled(facts: SpanFacts, nowMs: number): void {
-    if (facts.parentSpanId === undefined) return;
-    const caller = this.#callers.get(facts.parentSpanId);
-    if (caller === undefined) {
-      this.#hold(this.#called, facts.parentSpanId, facts, nowMs);
-      return;
+  /** Looks for the caller of a called span, from one of the spans above it upwards. Without `nowMs` it does not wait. */
+  #climb(called: SpanFacts, from: string | undefined, joinedBelow: boolean, nowMs: number | undefined): void {
+    let joined = joinedBelow;
+    let aboveId = from;
+    for (let steps = 0; aboveId !== undefined && steps < maxClimb; steps += 1) {
+      const caller = this.#callers.get(aboveId);
+      let above = (caller ?? this.#recent.get(aboveId))?.facts;
+      if (above === undefined) {
+        if (nowMs !== undefined) this.#wait(called, aboveId, joined, nowMs);
+        above = nowMs === undefined ? this.#spanById?.(aboveId) : undefined;
+        if (above === undefined) return;
+      }
+      if (caller !== undefined && above.kind === 'client') {
+        this.#callers.delete(aboveId);
+        // Another server may answer it, too.
+        this.#remember(above, caller.seenMs);
+      }
+      if (above.kind === 'client' || above.kind === 'producer') {
+        // What failed between a client and an inner span that called is not this call.
+        if (!joined) this.#join(aboveId === called.parentSpanId ? above : undefined, called, above);
+        return;
+      }
+      if (!joined && above.origin.service !== called.origin.service) {
+        this.#join(undefined, called, above);
+        joined = true;
+      }
+      if (above.kind !== 'internal') return;
+      aboveId = above.parentSpanId;
     }
-    // One message may have several consumers; one request has one server.
-    if (caller.facts.kind === 'client') this.#callers.delete(facts.parentSpanId);
-    this.#join(caller.facts, facts);
   }
 
-  #hold(map: Map<string, Pending>, key: string, facts: SpanFacts, nowMs: number): void {
+  #wait(facts: SpanFacts, aboveId: string, joined: boolean, nowMs: number): void {
+    if (this.#waiting >= this.#maxPending) {
+      let left = Math.ceil(this.#maxPending / 8);
+      for (const [id, oldest] of this.#called) {
+        if (left <= 0) break;
+        left -= this.#forget(id, oldest);
+      }
+    }
+    this.#called.set(aboveId, { facts, seenMs: nowMs, joined, next: this.#called.get(aboveId) });
+    this.#waiting += 1;
+  }
+
+  /** Ends the wait for one span, and says how many waited for it. */
+  #forget(aboveId: string, first: Waiting): number {
+    let count = 0;
+    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = waiting.next) count += 1;
+    this.#called.delete(aboveId);
+    this.#waiting -= count;
+    return count;
+  }
+
+  /** Keeps a span for called ones that come later. Spans of one service alone have no caller of another one. */
+  #remember(facts: SpanFacts, nowMs: number): void {
+    if (this.#spanById !== undefined) return;
+    if (!this.#severalServices) {
+      const { service } = facts.origin;
+      this.#onlyService ??= service;
+      this.#severalServices = service !== this.#onlyService;
+    }
+    if (this.#severalServices) this.#hold(this.#recent, facts, nowMs);
+  }
+
+  #hold(map: Map<string, Pending>, facts: SpanFacts, nowMs: number): void {
     if (map.size >= this.#maxPending) this.#dropOldest(map);
-    map.set(key, { facts, seenMs: nowMs });
+    map.set(facts.spanId, { facts, seenMs: nowMs });
   }
 
   /** Ends the wait of the oldest eighth at once: taking one at a time would skip over deleted entries each time. */
@@ -237,11 +305,11 @@ export class EdgeTable {
     }
   }
 
-  #join(caller: SpanFacts | undefined, called: SpanFacts, inner: SpanFacts | undefined = caller): void {
-    if (inner === undefined) return;
+  /** Counts a call by the service of the span above; `caller` is the client span, if that is what called. */
+  #join(caller: SpanFacts | undefined, called: SpanFacts, { origin }: SpanFacts): void {
     const connection = called.kind === 'consumer' ? 'messaging' : 'request';
-    this.#node(inner.origin.service);
-    this.#add(inner.origin.service, called.origin.service, connection, caller, called);
+    this.#node(origin.service);
+    this.#add(origin.service, called.origin.service, connection, caller, called);
   }
 
   #add(client: string, server: string, connection: Connection, caller?: SpanFacts, called?: SpanFacts): void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { mapCases } from '../testing/map-cases.js';
 import { spanOf } from '../testing/spans.js';
 import { EdgeTable } from './edge-table.js';
 import { buildServiceMap } from './service-map.js';
@@ -14,12 +15,33 @@ function edgesOf(map: ReturnType<typeof buildServiceMap>): Record<string, [numbe
   );
 }
 
+/** Calls and failed calls by `client>server`. */
+function linksOf(edges: readonly { client: string; server: string; calls: number; errors: number }[]): object {
+  return Object.fromEntries(edges.map(({ client, server, calls, errors }) => [`${client}>${server}`, [calls, errors]]));
+}
+
+/** The list in its own order, backwards, and begun at each of its places. */
+function ordersOf<T>(list: readonly T[]): T[][] {
+  const turned = list.map((_, index) => [...list.slice(index), ...list.slice(0, index)]);
+  return [...turned, ...turned.map((order) => order.toReversed())];
+}
+
 const call = [
   spanOf({ service: 'web', id: 'a', kind: 'client', durationMs: 20 }),
   spanOf({ service: 'api', id: 'b', parent: 'a', kind: 'server', durationMs: 15 }),
 ] as const;
 
 describe('buildServiceMap', () => {
+  it.each(mapCases)('knows $title, in any order', ({ spans, links }) => {
+    for (const order of ordersOf(spans)) expect(linksOf(buildServiceMap(order).dependencies)).toEqual(links);
+  });
+
+  it('reads spans that can be read only once', () => {
+    for (const { spans, links } of mapCases) {
+      expect(linksOf(buildServiceMap(spans.values()).dependencies)).toEqual(links);
+    }
+  });
+
   it('joins a client and its server in either order', () => {
     expect(edgesOf(buildServiceMap(call))).toEqual({ 'web>api:request': [1, 0] });
     expect(edgesOf(buildServiceMap(call.toReversed()))).toEqual({ 'web>api:request': [1, 0] });
@@ -104,6 +126,37 @@ describe('EdgeTable', () => {
     expect(table.edges().map((edge) => edge.server)).toContain('(other)');
     expect(table.edges().length).toBeLessThanOrEqual(4);
     expect(table.overflowed).toBeGreaterThanOrEqual(6);
+  });
+
+  it.each(mapCases)('knows $title while spans come in any order', ({ spans, links }) => {
+    for (const order of ordersOf(spans)) {
+      const table = new EdgeTable();
+      // Which services there are is known after their first spans.
+      for (const service of ['first', 'second']) table.observe(factsOf(spanOf({ service, id: service })), 0);
+      for (const span of order) table.observe(factsOf(span), 0);
+      expect(linksOf(table.edges())).toEqual(links);
+      table.settle(1e9);
+      expect(linksOf(table.edges())).toEqual(links);
+      expect(table.pending).toBe(0);
+    }
+  });
+
+  it('takes no client for unanswered when an inner span of it was answered', () => {
+    const peer = { 'server.address': 'api.internal' };
+    const spans = [
+      spanOf({ service: 'web', id: '1', kind: 'client', attributes: peer }),
+      spanOf({ service: 'web', id: '2', parent: '1' }),
+      spanOf({ service: 'api', id: '3', parent: '2', kind: 'server' }),
+    ];
+    for (const order of ordersOf(spans)) {
+      expect(linksOf(buildServiceMap(order).dependencies)).toEqual({ 'web>api': [1, 0] });
+    }
+  });
+
+  it('ends its search in a ring of parents', () => {
+    const ring = [spanOf({ id: '1', parent: '2' }), spanOf({ id: '2', parent: '1' })];
+    const spans = [...ring, spanOf({ id: '3', parent: '1', kind: 'server' })];
+    for (const order of ordersOf(spans)) expect(buildServiceMap(order).dependencies).toEqual([]);
   });
 
   it('bounds the spans that wait and forgets them after their time', () => {

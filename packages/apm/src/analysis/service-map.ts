@@ -47,10 +47,20 @@ export interface ServiceMap {
 
 /** The service map of some spans, of any number of processes, in any order. */
 export function buildServiceMap(spans: Iterable<Span>): ServiceMap {
-  const table = new EdgeTable({ maxPending: Number.POSITIVE_INFINITY });
+  const given = Array.isArray(spans) ? (spans as readonly Span[]) : [...spans];
+  let index: Map<string, Span> | undefined;
+  const table = new EdgeTable({
+    maxPending: Number.POSITIVE_INFINITY,
+    spanById: (spanId) => {
+      // Most maps have no span left whose caller must be searched for.
+      index ??= new Map(given.map((span) => [span.spanId, span]));
+      const span = index.get(spanId);
+      return span === undefined ? undefined : factsOf(span);
+    },
+  });
   let resource: SpanAttributes | undefined;
   let origin: Origin | undefined;
-  for (const span of spans) {
+  for (const span of given) {
     if (origin === undefined || span.resource !== resource) {
       resource = span.resource;
       origin = originOf(resource);
