@@ -7,6 +7,13 @@ export type { EnvironmentSampler } from './sampler.js';
 /** Each import stands alone, so that only the back ends that are named get loaded. */
 const loaders: Readonly<Partial<Record<ExporterName, () => Promise<ExporterFactory>>>> = {
   otlp: async () => factoryOf((await import('../providers/otlp/index.js').catch(rejected)).otlp),
+  jaeger: async () => factoryOf((await import('../providers/jaeger/index.js').catch(rejected)).jaeger),
+  zipkin: async () => factoryOf((await import('../providers/zipkin/index.js').catch(rejected)).zipkin),
+  datadog: async () => factoryOf((await import('../providers/datadog/index.js').catch(rejected)).datadog),
+  'elastic-apm': async () => factoryOf((await import('../providers/elastic-apm/index.js').catch(rejected)).elasticApm),
+  'new-relic': async () => factoryOf((await import('../providers/new-relic/index.js').catch(rejected)).newRelic),
+  console: async () => factoryOf((await import('../providers/console/index.js').catch(rejected)).consoleExporter),
+  memory: async () => factoryOf((await import('../providers/memory/index.js').catch(rejected)).memoryExporter),
 };
 
 /**
