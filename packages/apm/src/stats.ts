@@ -1,8 +1,8 @@
 import type { NoticeStats } from './anomaly-notices.js';
 import type { ExporterStats } from './delivery/delivery-report.js';
 import type { DiskStats } from './disk/kept-folder.js';
-import type { SamplingStats } from './sampling/sampling-stats.js';
 import type { MetricStats } from './metrics/metric.js';
+import type { SamplingStats } from './sampling/sampling-stats.js';
 import type { SharedStats } from './snapshot/shared-figures.js';
 import type { TraceRingStats } from './store/trace-ring.js';
 import type { SpanCounts } from './tracing/tracing.js';

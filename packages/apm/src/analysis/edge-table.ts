@@ -115,6 +115,12 @@ export class EdgeTable {
       this.#add(origin.service, peer.name, 'messaging', facts, undefined);
       return;
     }
+    this.#relate(facts, nowMs);
+  }
+
+  /** Looks for the other side of a call, or waits for it. */
+  #relate(facts: SpanFacts, nowMs: number): void {
+    const { kind, origin, peer } = facts;
     if (kind === 'client' || kind === 'producer') this.#hold(this.#callers, facts, nowMs);
     else this.#remember(facts, nowMs);
     if (this.#called.size > 0) this.#resume(facts.spanId, nowMs);
@@ -178,7 +184,13 @@ export class EdgeTable {
   /** All that is known, for a snapshot or for `absorb`; nothing of it may be changed. */
   contents(): EdgeContents {
     const callers = [...this.#callers.values()].map(({ facts }) => facts);
-    const called = [...this.#called.values()].map(({ facts }) => facts);
+    const called: SpanFacts[] = [];
+    for (const first of this.#called.values()) {
+      for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = waiting.next) {
+        // Of a joined one the call is counted already.
+        if (!waiting.joined) called.push(waiting.facts);
+      }
+    }
     const edges = [...this.#edges.values()].flatMap((servers) => [...servers.values()].flat());
     return { edges, nodes: [...this.#nodes.values()], callers, called };
   }
@@ -201,8 +213,8 @@ export class EdgeTable {
         node.durationMs.merge(durationMs);
       }
     }
-    for (const { callers } of tables) for (const facts of callers) this.#observeCaller(facts, nowMs);
-    for (const { called } of tables) for (const facts of called) this.#observeCalled(facts, nowMs);
+    for (const { callers } of tables) for (const facts of callers) this.#relate(facts, nowMs);
+    for (const { called } of tables) for (const facts of called) this.#relate(facts, nowMs);
   }
 
   /** Services that sent spans which became part of a call. */
