@@ -1,9 +1,9 @@
 import { mean, quantileSorted, sampleVariance } from 'simple-statistics';
-import type { Place, Profile } from './profile.js';
+import type { Happening, Place, Profile } from './profile.js';
 
 /** A change of one place between two windows, in the terms that evidence is given in. */
 export interface Change {
-  readonly signal: 'self-time' | 'edge-gap' | 'errors' | 'structure';
+  readonly signal: 'self-time' | 'edge-gap' | 'errors' | 'structure' | 'log' | 'metric';
   readonly service: string;
   readonly operation: string;
   readonly caller: string | undefined;
@@ -15,6 +15,11 @@ export interface Change {
   /** The place in both windows; absent for structure. */
   readonly normal: Place | undefined;
   readonly faulty: Place | undefined;
+  /** What is called, written or thrown more or less often, with when it did and did not happen. */
+  readonly happening?: { readonly what: string; readonly kind: Happening['kind']; readonly run: string; readonly key: string };
+  readonly traceIds?: readonly string[];
+  /** Name of the metric that changed. */
+  readonly metric?: string;
 }
 
 /** Standard errors that a change must be away from chance. */
@@ -36,7 +41,7 @@ export function slowerPlaces(normal: Profile, faulty: Profile): Change[] {
     const now = timesOf(after);
     const then = before === undefined ? undefined : timesOf(before);
     // A place that is new says something only below work that was there before: other requests are no fault.
-    if (then === undefined && (normal.runs.get(after.under ?? '') ?? 0) < minRuns) continue;
+    if (then === undefined && (normal.runs.get(after.under ?? '')?.at.length ?? 0) < minRuns) continue;
     const longerMs = then === undefined ? mean(now) : increaseOf(then, now);
     const perTrace = (longerMs * now.length) / faulty.traces;
     if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs)) continue;
@@ -74,33 +79,6 @@ export function failingPlaces(normal: Profile, faulty: Profile): Change[] {
       perTrace,
       normal: before,
       faulty: after,
-    });
-  }
-  return changes;
-}
-
-/** Operations that call others more or less often than before. */
-export function changedCalls(normal: Profile, faulty: Profile): Change[] {
-  const changes: Change[] = [];
-  for (const key of new Set([...normal.calls.keys(), ...faulty.calls.keys()])) {
-    const [service, operation, calledService, calledOperation] = JSON.parse(key) as [string, string, string, string];
-    const run = JSON.stringify([service, operation]);
-    const [runsThen, runsNow] = [normal.runs.get(run) ?? 0, faulty.runs.get(run) ?? 0];
-    if (runsThen < minRuns || runsNow < minRuns) continue;
-    const [before, after] = [(normal.calls.get(key) ?? 0) / runsThen, (faulty.calls.get(key) ?? 0) / runsNow];
-    const error = Math.sqrt(Math.max(before, after) * (1 / runsThen + 1 / runsNow));
-    const difference = Math.abs(after - before);
-    if (difference < 0.1 || difference < certainty * error) continue;
-    changes.push({
-      signal: 'structure',
-      service,
-      operation,
-      caller: `${calledService} ${calledOperation}`,
-      before,
-      after,
-      perTrace: (difference * runsNow) / faulty.traces,
-      normal: undefined,
-      faulty: undefined,
     });
   }
   return changes;

@@ -1,5 +1,7 @@
-import type { Span } from '@mnops/core/spi';
-import { epochMs, type Origin, operationOf, originOf, peerOf } from '../span-facts.js';
+import type { LogRecord } from './inputs.js';
+import { PairKeys } from './keys.js';
+import type { LogTemplate, LogTemplates } from './log-templates.js';
+import { exclusiveMs, failedItself, placeOf, type Step, type TraceSteps } from './taken-apart.js';
 
 /** What one span adds to a place: its own time, a wait, or a failure that began there. */
 export interface Sample {
@@ -10,6 +12,7 @@ export interface Sample {
   readonly ms: number;
   /** The span failed, and nothing that it called did. */
   readonly failed: boolean;
+  readonly atMs: number;
 }
 
 /** Where time is spent or failures begin: inside an operation, or between a caller and the called service. */
@@ -19,9 +22,35 @@ export interface Place {
   readonly operation: string;
   /** The caller of an edge. */
   readonly caller: string | undefined;
-  /** The operation above, as `[service, operation]` in JSON; absent for roots. */
+  /** The run above; absent for roots. */
   readonly under: string | undefined;
   readonly samples: Sample[];
+}
+
+/** An operation of a service, and how often it ran. */
+export interface Run {
+  readonly service: string;
+  readonly operation: string;
+  /** When each began, epoch milliseconds. */
+  readonly at: number[];
+}
+
+/** What happens in the runs of an operation: a call, a line of a log, an exception. */
+export interface Happening {
+  readonly run: string;
+  readonly kind: 'call' | 'line' | 'exception';
+  /** What is called, written or thrown. */
+  readonly what: string;
+  /** Run that is called; absent for the others. */
+  readonly called: string | undefined;
+  /** How bad it is in itself: 0 nothing, 1 a warning, 2 an error. */
+  readonly severity: number;
+  /** How often it happened. */
+  times: number;
+  /** When each run began in which it happened. */
+  readonly at: number[];
+  /** Some traces that show it. */
+  readonly traceIds: string[];
 }
 
 /** The traces of one window, taken apart. */
@@ -30,10 +59,8 @@ export interface Profile {
   /** Mean milliseconds of a trace. */
   readonly traceMs: number;
   readonly places: ReadonlyMap<string, Place>;
-  /** Calls from an operation to an operation: `[service, operation, called service, called operation]` as JSON. */
-  readonly calls: ReadonlyMap<string, number>;
-  /** How often each operation ran: `[service, operation]` as JSON. */
-  readonly runs: ReadonlyMap<string, number>;
+  readonly runs: ReadonlyMap<string, Run>;
+  readonly happenings: ReadonlyMap<string, Happening>;
   /** Spans by service, and in it by version and by instance. */
   readonly origins: ReadonlyMap<string, Origins>;
 }
@@ -50,157 +77,152 @@ export interface Entry {
   readonly operation?: string | undefined;
 }
 
-interface Node {
-  readonly span: Span;
-  readonly origin: Origin;
-  readonly operation: string;
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly children: Node[];
-  parent: Node | undefined;
-}
-
-/** Children of one span beyond which they are not compared with each other. */
-const maxSiblings = 200;
-
-/** Takes the traces of a window apart into places, calls and failures. */
-export function profileOf(spans: Iterable<Span>, entry: Entry | undefined): Profile {
-  const places = new Map<string, Place>();
-  const calls = new Map<string, number>();
-  const runs = new Map<string, number>();
-  const origins = new Map<string, { version: Map<string, number>; instance: Map<string, number> }>();
-  let traces = 0;
-  let totalMs = 0;
-  for (const nodes of tracesOf(spans)) {
-    if (entry !== undefined && !nodes.some((node) => isEntry(node, entry))) continue;
-    traces += 1;
-    let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const node of nodes) {
-      first = Math.min(first, node.startMs);
-      last = Math.max(last, node.endMs);
-      addNode(places, node);
-      countOrigin(origins, node.origin);
-      countCalls(calls, runs, node);
-    }
-    totalMs += last - first;
-  }
-  return { traces, traceMs: traces === 0 ? 0 : totalMs / traces, places, calls, runs, origins };
-}
-
-function isEntry({ origin, operation }: Node, entry: Entry): boolean {
-  return (
-    (entry.service === undefined || entry.service === origin.service) &&
-    (entry.operation === undefined || entry.operation === operation)
+/** Whether a trace takes part in what is asked about. */
+export function takesPart({ steps }: TraceSteps, { service, operation }: Entry): boolean {
+  return steps.some(
+    (step) =>
+      (service === undefined || service === step.origin.service) &&
+      (operation === undefined || operation === step.operation),
   );
 }
 
-function tracesOf(spans: Iterable<Span>): Iterable<Node[]> {
-  const traces = new Map<string, Node[]>();
-  for (const span of spans) {
-    const startMs = epochMs(span.startTimeUnixNano);
-    const node: Node = {
-      span,
-      origin: originOf(span.resource),
-      operation: operationOf(span),
-      startMs,
-      endMs: startMs + Number(span.durationNano) / 1e6,
-      children: [],
-      parent: undefined,
+interface Counts {
+  readonly version: Map<string, number>;
+  readonly instance: Map<string, number>;
+}
+
+/** Gathers traces and lines of one window. */
+export class ProfileBuilder {
+  readonly #keys: PairKeys;
+  readonly #places = new Map<string, Place>();
+  readonly #runs = new Map<string, Run>();
+  readonly #happenings = new Map<string, Happening>();
+  readonly #origins = new Map<string, Counts>();
+  #traces = 0;
+  #totalMs = 0;
+
+  constructor(keys: PairKeys = new PairKeys()) {
+    this.#keys = keys;
+  }
+
+  /** Adds one trace. */
+  add({ steps, startMs, endMs }: TraceSteps): void {
+    this.#traces += 1;
+    this.#totalMs += endMs - startMs;
+    for (const step of steps) {
+      this.#addSample(step);
+      this.#addOrigin(step);
+      this.#addHappenings(step);
+    }
+  }
+
+  /** Adds lines that belong to no span: each stretch of time, or trace, in which a service writes is one run. */
+  addLoose(lines: readonly LogRecord[], templates: LogTemplates): void {
+    const runs = new Map<string, Set<LogTemplate>>();
+    for (const line of lines) {
+      const { service, atMs, traceId = '' } = line;
+      const key = this.#keys.of(service, '');
+      const id = `${key}${traceId === '' ? Math.floor(atMs / looseRunMs) : traceId}`;
+      let written = runs.get(id);
+      if (written === undefined) {
+        written = new Set();
+        runs.set(id, written);
+        this.#run(key, service, '').at.push(atMs);
+      }
+      const template = templates.of(line);
+      this.#happen(key, 'line', template, traceId, atMs, written.size < written.add(template).size);
+    }
+  }
+
+  /** What was gathered. */
+  profile(): Profile {
+    return {
+      traces: this.#traces,
+      traceMs: this.#traces === 0 ? 0 : this.#totalMs / this.#traces,
+      places: this.#places,
+      runs: this.#runs,
+      happenings: this.#happenings,
+      origins: this.#origins,
     };
-    const nodes = traces.get(span.traceId);
-    if (nodes === undefined) traces.set(span.traceId, [node]);
-    else nodes.push(node);
   }
-  for (const nodes of traces.values()) {
-    const byId = new Map(nodes.map((node) => [node.span.spanId, node]));
-    for (const node of nodes) {
-      const { parentSpanId } = node.span;
-      const parent = parentSpanId === undefined ? undefined : byId.get(parentSpanId);
-      // A span that names itself as parent is nobody's child.
-      if (parent === undefined || parent === node) continue;
-      parent.children.push(node);
-      node.parent = parent;
+
+  #addSample(step: Step): void {
+    const { kind, service, operation, caller, origin } = placeOf(step);
+    const where = this.#keys.of(kind, this.#keys.of(service, operation));
+    const key = caller === undefined ? where : this.#keys.of(where, caller);
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      place = { kind, service, operation, caller, under: step.parent?.run, samples: [] };
+      this.#places.set(key, place);
+    }
+    place.samples.push({
+      traceId: step.span.traceId,
+      version: origin?.version,
+      instance: origin?.instance,
+      ms: exclusiveMs(step),
+      failed: failedItself(step),
+      atMs: step.startMs,
+    });
+  }
+
+  #addOrigin({ origin: { service, version, instance } }: Step): void {
+    let counts = this.#origins.get(service);
+    if (counts === undefined) {
+      counts = { version: new Map(), instance: new Map() };
+      this.#origins.set(service, counts);
+    }
+    if (version !== undefined) counts.version.set(version, (counts.version.get(version) ?? 0) + 1);
+    if (instance !== undefined) counts.instance.set(instance, (counts.instance.get(instance) ?? 0) + 1);
+  }
+
+  #addHappenings(step: Step): void {
+    const { run, origin, operation, children, lines, span, startMs } = step;
+    this.#run(run, origin.service, operation).at.push(startMs);
+    const { traceId } = span;
+    const called = new Set<string>();
+    for (const child of children) {
+      const isFirst = called.size < called.add(child.run).size;
+      const what = `${child.origin.service} ${child.operation}`;
+      this.#happen(run, 'call', { what, called: child.run, severity: 0 }, traceId, startMs, isFirst);
+    }
+    const written = new Set<LogTemplate>();
+    for (const line of lines) this.#happen(run, 'line', line, traceId, startMs, written.size < written.add(line).size);
+    for (const { name, attributes } of span.events) {
+      if (name !== 'exception') continue;
+      const what = String(attributes?.['exception.type'] ?? 'exception');
+      this.#happen(run, 'exception', { what, severity: 2 }, traceId, startMs, true);
     }
   }
-  return traces.values();
-}
 
-/** Adds what a span itself took: to the edge for a call that was answered, else to the operation. */
-function addNode(places: Map<string, Place>, node: Node): void {
-  const { span, origin, operation, children } = node;
-  const remote = children.find((child) => child.origin.service !== origin.service);
-  const failed = span.status.code === 'error' && !children.some((child) => child.span.status.code === 'error');
-  const under = node.parent && JSON.stringify([node.parent.origin.service, node.parent.operation]);
-  const common = { traceId: span.traceId, ms: exclusiveMs(node), failed };
-  if (span.kind === 'client' && remote !== undefined) {
-    const { service, version, instance } = remote.origin;
-    const place = { kind: 'edge-gap' as const, service, operation: remote.operation, caller: origin.service, under };
-    placeOf(places, place).samples.push({ ...common, version, instance });
-    return;
-  }
-  const peer = span.kind === 'client' ? peerOf(span) : undefined;
-  if (peer !== undefined) {
-    // Nobody answered with a span: the time and the failure belong to whom the caller names.
-    const place = { kind: 'edge-gap' as const, service: peer.name, operation, caller: origin.service, under };
-    placeOf(places, place).samples.push({ ...common, version: undefined, instance: undefined });
-    return;
-  }
-  const place = { kind: 'self-time' as const, service: origin.service, operation, caller: undefined, under };
-  placeOf(places, place).samples.push({ ...common, version: origin.version, instance: origin.instance });
-}
-
-function placeOf(places: Map<string, Place>, place: Omit<Place, 'samples'>): Place {
-  const key = JSON.stringify([place.kind, place.service, place.operation, place.caller]);
-  let known = places.get(key);
-  if (known === undefined) {
-    known = { ...place, samples: [] };
-    places.set(key, known);
-  }
-  return known;
-}
-
-function countOrigin(
-  origins: Map<string, { version: Map<string, number>; instance: Map<string, number> }>,
-  { service, version, instance }: Origin,
-): void {
-  let counts = origins.get(service);
-  if (counts === undefined) {
-    counts = { version: new Map(), instance: new Map() };
-    origins.set(service, counts);
-  }
-  if (version !== undefined) counts.version.set(version, (counts.version.get(version) ?? 0) + 1);
-  if (instance !== undefined) counts.instance.set(instance, (counts.instance.get(instance) ?? 0) + 1);
-}
-
-function countCalls(calls: Map<string, number>, runs: Map<string, number>, node: Node): void {
-  const run = JSON.stringify([node.origin.service, node.operation]);
-  runs.set(run, (runs.get(run) ?? 0) + 1);
-  for (const child of node.children) {
-    const key = JSON.stringify([node.origin.service, node.operation, child.origin.service, child.operation]);
-    calls.set(key, (calls.get(key) ?? 0) + 1);
-  }
-}
-
-/**
- * Milliseconds of a span outside of the union of its children; children may overlap and outlive it. Calls that run beside
- * the span explain its time too: in event-driven code the work that waits for a call is often not the call's parent.
- */
-function exclusiveMs(node: Node): number {
-  const { startMs, endMs, children, parent } = node;
-  const siblings = parent === undefined || parent.children.length > maxSiblings ? [] : parent.children;
-  const beside = siblings.filter((other) => other !== node && other.span.kind === 'client');
-  const others = node.span.kind === 'client' ? [...children] : [...children, ...beside];
-  if (others.length === 0) return endMs - startMs;
-  const inOrder = others.sort((a, b) => a.startMs - b.startMs);
-  let covered = 0;
-  let reached = startMs;
-  for (const other of inOrder) {
-    const from = Math.max(other.startMs, reached);
-    const to = Math.min(other.endMs, endMs);
-    if (to > from) {
-      covered += to - from;
-      reached = to;
+  #run(key: string, service: string, operation: string): Run {
+    let run = this.#runs.get(key);
+    if (run === undefined) {
+      run = { service, operation, at: [] };
+      this.#runs.set(key, run);
     }
+    return run;
   }
-  return Math.max(0, endMs - startMs - covered);
+
+  #happen(
+    run: string,
+    kind: Happening['kind'],
+    { what, called, severity }: { what: string; called?: string; severity: number },
+    traceId: string,
+    atMs: number,
+    isFirstOfRun: boolean,
+  ): void {
+    const key = this.#keys.of(run, this.#keys.of(kind, called ?? what));
+    let happening = this.#happenings.get(key);
+    if (happening === undefined) {
+      happening = { run, kind, what, called, severity, times: 0, at: [], traceIds: [] };
+      this.#happenings.set(key, happening);
+    }
+    happening.times += 1;
+    if (!isFirstOfRun) return;
+    happening.at.push(atMs);
+    if (happening.traceIds.length < 3) happening.traceIds.push(traceId);
+  }
 }
+
+/** Length of what counts as one run where lines belong to no trace. */
+const looseRunMs = 5_000;

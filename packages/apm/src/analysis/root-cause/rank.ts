@@ -1,18 +1,13 @@
 import type { Span } from '@mnops/core/spi';
-import { quantile } from 'simple-statistics';
-import { type Change, changedCalls, failingPlaces, slowerPlaces } from './compare.js';
+import type { Change } from './compare.js';
 import { type Concentration, concentrationOf } from './concentration.js';
-import { type Entry, type Profile, profileOf } from './profile.js';
+import { evidenceOf, type RootCauseEvidence } from './evidence.js';
+import type { CallEdge, LogRecord, MetricRole, MetricSeries, RootCauseEntry } from './inputs.js';
+import { type MetricChanges, metricChanges } from './metric-evidence.js';
+import type { Profile } from './profile.js';
+import { type ComparedWindows, comparedWindows, edgesOf, type WindowChanges } from './windows.js';
 
-/** One thing that speaks for a candidate. */
-export interface RootCauseEvidence {
-  readonly signal: 'self-time' | 'edge-gap' | 'errors' | 'structure';
-  /** P90 in milliseconds, share of failed calls from 0 to 1, or calls per run. */
-  readonly before: number;
-  readonly after: number;
-  /** The same in a sentence. */
-  readonly text: string;
-}
+export type { RootCauseEvidence } from './evidence.js';
 
 /** A service that may be the cause. */
 export interface RootCauseCandidate {
@@ -39,36 +34,54 @@ export interface RootCauseRanking {
   readonly candidates: readonly RootCauseCandidate[];
   /** Traces that were compared. */
   readonly traces: { readonly normal: number; readonly faulty: number };
+  /** When the change began, where `at` was given and a time near it stands out. */
+  readonly changedAt?: Date | undefined;
 }
 
-/** The traces of two windows. */
+/** What there is from two windows. */
 export interface RankInput {
   /** Spans of traces from before the trouble. */
-  readonly normal: Iterable<Span>;
+  readonly normal?: Iterable<Span> | undefined;
   /** Spans of traces from the time of the trouble. */
-  readonly faulty: Iterable<Span>;
-  /** Only traces that this service or operation takes part in. */
-  readonly entry?: Entry | undefined;
+  readonly faulty?: Iterable<Span> | undefined;
+  /** Metrics of both windows; what is before `at` is normal. */
+  readonly metrics?: readonly MetricSeries[] | undefined;
+  /** Lines of both windows; what is before `at` is normal. At most 100,000 count, the newest. */
+  readonly logs?: readonly LogRecord[] | undefined;
+  /** Who calls whom. Default: what the traces say. Metrics alone need it to find who passes trouble on. */
+  readonly calls?: readonly CallEdge[] | undefined;
+  /** Only traces that this service or operation takes part in, and only metrics of what the service leads to. */
+  readonly entry?: RootCauseEntry | undefined;
+  /**
+   * When the trouble began. It may be off by a minute: the time is looked for around it. Default: the start of the first
+   * faulty trace, taken as it is.
+   */
+  readonly at?: Date | undefined;
 }
 
 /** Traces below which a window says nothing. */
 const minTraces = 5;
+const maxLogs = 100_000;
 /** What a change on the way to a service says about it, and about its caller. */
 const calleeShare = 1;
 const callerShare = 0.3;
 
 /**
  * Ranks services by how much of a change between two windows began in them: time that a service takes itself, time that
- * passes between a caller and the called service, failures that nothing below explains, and calls that are missing or
- * new. Changes within what chance explains (four standard errors) do not count.
+ * passes between a caller and the called service, failures that nothing below explains, calls that are missing or new,
+ * lines of the log that are, and metrics that nothing below explains. Changes within what chance explains (four standard
+ * errors) do not count.
  */
-export function rankRootCauses({ normal, faulty, entry }: RankInput): RootCauseRanking {
-  const before = profileOf(normal, entry);
-  const after = profileOf(faulty, entry);
+export function rankRootCauses(input: RankInput): RootCauseRanking {
+  const windows = comparedWindows(input);
+  const { before, after, atMs, changedAtMs } = windows;
   const traces = { normal: before.traces, faulty: after.traces };
-  if (before.traces < minTraces || after.traces < minTraces) return { verdict: 'none', candidates: [], traces };
-  const candidates = scored(before, after);
-  return { verdict: candidates.length > 0 ? 'found' : 'none', candidates, traces };
+  const calls = input.calls ?? edgesOf([before, after]);
+  const metrics = metricChanges(input.metrics ?? [], changedAtMs ?? atMs, calls, input.entry);
+  const candidates = scored(windows, metrics);
+  const changedAt = changedAtMs === undefined ? {} : { changedAt: new Date(changedAtMs) };
+  if (candidates.length === 0) return { verdict: 'none', candidates, traces };
+  return { verdict: 'found', candidates, traces, ...changedAt };
 }
 
 interface Suspect {
@@ -76,16 +89,8 @@ interface Suspect {
   readonly changes: { readonly change: Change; readonly weight: number }[];
 }
 
-function scored(before: Profile, after: Profile): RootCauseCandidate[] {
-  const slower = slowerPlaces(before, after);
-  const failing = failingPlaces(before, after);
-  const restructured = changedCalls(before, after);
-  const groups = [
-    { changes: slower, weight: Math.min(1, total(slower) / Math.max(1, before.traceMs)) },
-    { changes: failing, weight: Math.min(1, 10 * total(failing)) },
-    // Missing calls mostly follow from failures and retries, so they decide only where nothing else does.
-    { changes: restructured, weight: 0.1 * Math.min(1, total(restructured)) },
-  ];
+function scored({ before, after, changes }: ComparedWindows, metrics: MetricChanges): RootCauseCandidate[] {
+  const groups = groupsOf(changes, metrics, before).filter((group) => group.weight > 0);
   const allWeight = groups.reduce((sum, group) => sum + group.weight, 0);
   const suspects = new Map<string, Suspect>();
   const blame = (service: string, change: Change, weight: number): void => {
@@ -94,10 +99,10 @@ function scored(before: Profile, after: Profile): RootCauseCandidate[] {
     suspect.changes.push({ change, weight });
     suspects.set(service, suspect);
   };
-  for (const { changes, weight } of groups) {
-    const whole = total(changes);
-    for (const change of changes) {
-      const share = (weight / allWeight) * (change.perTrace / whole);
+  for (const group of groups) {
+    const whole = total(group.changes);
+    for (const change of group.changes) {
+      const share = (group.weight / allWeight) * (change.perTrace / whole);
       const onEdge = change.faulty?.kind === 'edge-gap';
       blame(change.service, change, share * (onEdge ? calleeShare : 1));
       if (onEdge && change.caller !== undefined) blame(change.caller, change, share * callerShare);
@@ -107,9 +112,35 @@ function scored(before: Profile, after: Profile): RootCauseCandidate[] {
   return [...suspects]
     .map(([service, suspect]) => candidateOf(service, suspect, suspect.score / whole, before, after))
     .sort((a, b) => b.score - a.score)
-    .filter(({ score }) => score >= 0.02)
+    .filter(({ score }, rank) => rank < 3 || score >= 0.02)
     .slice(0, 10);
 }
+
+interface Group {
+  readonly changes: readonly Change[];
+  readonly weight: number;
+}
+
+function groupsOf(changes: WindowChanges, metrics: MetricChanges, before: Profile): Group[] {
+  const { slower, failing, happenings } = changes;
+  const ofMetric = (role: readonly MetricRole[]): number =>
+    metrics.asked === undefined ? metricWeight : role.includes(metrics.asked) ? 1 : otherMetricWeight;
+  return [
+    { changes: slower, weight: Math.min(1, total(slower) / Math.max(1, before.traceMs)) },
+    { changes: failing, weight: Math.min(1, 10 * total(failing)) },
+    // What happens less or more often mostly follows from failures and waits, so it decides only where they say little.
+    { changes: happenings, weight: happeningWeight * Math.min(1, total(happenings)) },
+    { changes: metrics.time, weight: metrics.time.length > 0 ? ofMetric(['latency']) : 0 },
+    { changes: metrics.failures, weight: metrics.failures.length > 0 ? ofMetric(['success', 'failures']) : 0 },
+    { changes: metrics.usage, weight: metrics.usage.length > 0 ? usageWeight * Math.min(1, total(metrics.usage)) : 0 },
+  ];
+}
+
+const happeningWeight = Number(process.env.WH ?? 0.2);
+/** Metrics beside traces say the same less exactly; alone, only their order counts. */
+const metricWeight = Number(process.env.WM ?? 0.2);
+const otherMetricWeight = 0.1;
+const usageWeight = Number(process.env.WU ?? 0.2);
 
 function candidateOf(
   service: string,
@@ -122,7 +153,7 @@ function candidateOf(
   const inOrder = weighted.map(({ change }) => change);
   const own = weighted.filter(({ change }) => change.service === service);
   const where = concentrationOf(own, before, after);
-  const operation = own[0]?.change.operation;
+  const operation = own.find(({ change }) => change.operation !== '')?.change.operation;
   return {
     service,
     ...where,
@@ -133,37 +164,10 @@ function candidateOf(
   };
 }
 
-function evidenceOf(change: Change, where: Concentration): RootCauseEvidence {
-  const { signal, before, service, operation, caller } = change;
-  const name = where.version === undefined ? service : `${service} ${where.version}`;
-  // Where one version bears it, its own figure says more than one that is thinned by the others.
-  const after = afterWithin(change, where) ?? change.after;
-  const texts: Record<Change['signal'], string> = {
-    'self-time': `${name} takes ${milliseconds(after)} of its own for ${operation} at P90, before it was ${milliseconds(before)}.`,
-    'edge-gap': `From ${caller} to ${name} (${operation}) ${milliseconds(after)} pass outside of both at P90, before it was ${milliseconds(before)}.`,
-    errors: `${percent(after)} of the calls to ${name} (${operation}) fail there, before it was ${percent(before)}.`,
-    structure: `${service} ${operation} calls ${caller} ${figure(after)} times per run, before it was ${figure(before)}.`,
-  };
-  return { signal, before, after, text: texts[signal] };
-}
-
-function afterWithin({ signal, faulty }: Change, { version, instance }: Concentration): number | undefined {
-  if (faulty === undefined || (version === undefined && instance === undefined)) return undefined;
-  const samples = faulty.samples.filter(
-    (sample) =>
-      (version === undefined || sample.version === version) && (instance === undefined || sample.instance === instance),
-  );
-  if (samples.length === 0) return undefined;
-  if (signal === 'errors') return samples.filter((sample) => sample.failed).length / samples.length;
-  return quantile(
-    samples.map((sample) => sample.ms),
-    0.9,
-  );
-}
-
 function examplesOf(changes: readonly Change[], { version }: Concentration): string[] {
   const ids = new Set<string>();
-  for (const { signal, faulty } of changes) {
+  for (const { signal, faulty, traceIds = [] } of changes) {
+    for (const id of traceIds) if (id !== '') ids.add(id);
     const samples = (faulty?.samples ?? []).filter((sample) => version === undefined || sample.version === version);
     const worst =
       signal === 'errors' ? samples.filter((sample) => sample.failed) : samples.toSorted((a, b) => b.ms - a.ms);
@@ -174,16 +178,4 @@ function examplesOf(changes: readonly Change[], { version }: Concentration): str
 
 function total(changes: readonly Change[]): number {
   return changes.reduce((sum, change) => sum + change.perTrace, 0);
-}
-
-function milliseconds(value: number): string {
-  return `${figure(value)} ms`;
-}
-
-function percent(share: number): string {
-  return `${figure(share * 100)} %`;
-}
-
-function figure(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }

@@ -1,0 +1,74 @@
+import { quantile } from 'simple-statistics';
+import type { Change } from './compare.js';
+import type { Profile } from './profile.js';
+
+/** How far the time that trouble is said to begin at may be off, in milliseconds. */
+export const uncertainMs = 75_000;
+
+/** Changes that are followed, and points on either side below which no time is found. */
+const maxFollowed = 8;
+const minPoints = 5;
+/** Standard errors that the two sides of the time found must be apart. */
+const certainty = 3;
+
+interface Point {
+  readonly atMs: number;
+  /** How much it looks like the trouble, 0 to 1. */
+  readonly value: number;
+  readonly weight: number;
+}
+
+/**
+ * When what changed began to change, within {@link uncertainMs} of the time given; `undefined` when no time stands out.
+ * The runs of the whole stretch are put in order, and the time is the one whose two sides differ most.
+ */
+export function changeTime(changes: readonly Change[], during: Profile, atMs: number): number | undefined {
+  const followed = changes.toSorted((a, b) => b.perTrace - a.perTrace).slice(0, maxFollowed);
+  const points = followed
+    .flatMap((change) => pointsOf(change, during))
+    .filter((point) => Math.abs(point.atMs - atMs) <= 3 * uncertainMs)
+    .sort((a, b) => a.atMs - b.atMs);
+  const all = sumsOf(points);
+  if (all.weight === 0) return undefined;
+  const spread = Math.sqrt(Math.max(1e-4, all.squares / all.weight - (all.values / all.weight) ** 2));
+  let [best, bestAt] = [certainty, undefined as number | undefined];
+  let [weight, values] = [0, 0];
+  points.forEach((point, index) => {
+    const isCandidate = index >= minPoints && index <= points.length - minPoints && Math.abs(point.atMs - atMs) <= uncertainMs;
+    if (isCandidate && point.atMs > (points[index - 1]?.atMs ?? 0)) {
+      const [left, right] = [values / weight, (all.values - values) / (all.weight - weight)];
+      const apart = ((right - left) / spread) * Math.sqrt((index * (points.length - index)) / points.length);
+      if (apart > best) [best, bestAt] = [apart, point.atMs];
+    }
+    weight += point.weight;
+    values += point.weight * point.value;
+  });
+  return bestAt;
+}
+
+function sumsOf(points: readonly Point[]): { weight: number; values: number; squares: number } {
+  const sums = { weight: 0, values: 0, squares: 0 };
+  for (const { weight, value } of points) {
+    sums.weight += weight;
+    sums.values += weight * value;
+    sums.squares += weight * value * value;
+  }
+  return sums;
+}
+
+function pointsOf(change: Change, during: Profile): Point[] {
+  const { happening, faulty, signal, perTrace } = change;
+  if (happening !== undefined) {
+    const happened = new Set(during.happenings.get(happening.key)?.at);
+    const isMore = change.after > change.before;
+    const times = during.runs.get(happening.run)?.at ?? [];
+    return times.map((atMs) => ({ atMs, value: Number(happened.has(atMs) === isMore), weight: perTrace / Math.max(1, times.length) }));
+  }
+  const samples = faulty?.samples ?? [];
+  const weight = perTrace / Math.max(1, samples.length);
+  if (signal === 'errors') return samples.map(({ atMs, failed }) => ({ atMs, value: Number(failed), weight }));
+  const before = change.normal?.samples.map(({ ms }) => ms) ?? [];
+  const usual = before.length > 0 ? quantile(before, 0.5) : 0;
+  const unusual = Math.max(usual + 0.1, quantile(samples.map(({ ms }) => ms), 0.9));
+  return samples.map(({ atMs, ms }) => ({ atMs, value: Math.min(1, Math.max(0, (ms - usual) / (unusual - usual))), weight }));
+}

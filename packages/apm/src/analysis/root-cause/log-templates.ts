@@ -1,0 +1,90 @@
+import type { LogRecord } from './inputs.js';
+
+/** What lines have in common that say the same with other values. */
+export interface LogTemplate {
+  /** The words, `*` for what varies. */
+  what: string;
+  /** 0 nothing bad, 1 a warning, 2 an error. */
+  readonly severity: number;
+}
+
+/** Bounds: templates of all services together, and what is read of one line. */
+const maxTemplates = 5_000;
+const maxSkeletons = 20_000;
+const maxCharacters = 400;
+const maxWords = 48;
+/** Words that two lines of one template share at least. */
+const minAlike = 0.6;
+/** Words at the begin that must be the same: level and logger are there. */
+const headWords = 2;
+
+interface Learned extends LogTemplate {
+  words: string[];
+}
+
+/**
+ * Sorts lines into templates: numbers, ids and times are taken out, then lines of one service that have the same number
+ * of words, begin alike and share most words are one template. Beyond the bounds, lines that fit nowhere share one
+ * template.
+ */
+export class LogTemplates {
+  readonly #bySkeleton = new Map<string, Learned>();
+  readonly #byHead = new Map<string, Learned[]>();
+  readonly #other: LogTemplate = { what: '(other)', severity: 0 };
+  #count = 0;
+
+  /** The template of a line. */
+  of(line: LogRecord): LogTemplate {
+    const skeleton = skeletonOf(line.message);
+    const key = `${line.service}\n${skeleton}`;
+    const known = this.#bySkeleton.get(key);
+    if (known !== undefined) return known;
+    const template = this.#learn(line, skeleton);
+    if (template === undefined) return this.#other;
+    if (this.#bySkeleton.size < maxSkeletons) this.#bySkeleton.set(key, template);
+    return template;
+  }
+
+  #learn(line: LogRecord, skeleton: string): Learned | undefined {
+    const words = skeleton.split(separators, maxWords).filter((word) => word !== '');
+    const severity = severityOf(line);
+    const head = JSON.stringify([line.service, severity, words.length, ...words.slice(0, headWords)]);
+    const alike = this.#byHead.get(head) ?? [];
+    for (const template of alike) {
+      const shared = template.words.filter((word, index) => word === words[index]).length;
+      if (shared < minAlike * words.length) continue;
+      template.words = template.words.map((word, index) => (word === words[index] ? word : '*'));
+      template.what = template.words.join(' ');
+      return template;
+    }
+    if (this.#count >= maxTemplates) return undefined;
+    this.#count += 1;
+    const template: Learned = { words, what: words.join(' '), severity };
+    alike.push(template);
+    this.#byHead.set(head, alike);
+    return template;
+  }
+}
+
+const separators = /[\s[\](){},;="']+/;
+// Ids, then times and numbers that stand alone; a number at the end of a name, such as a line of code, stays.
+const ids = /\b(?=[a-f\d-]*\d)[a-f\d][a-f\d-]{7,}\b/gi;
+const numbers = /(?<![\w#])[-+]?\d[\w.:/%+-]*|\b[A-Za-z]{1,2}\d{2,}\b/g;
+
+function skeletonOf(message: string): string {
+  const end = message.indexOf('\n');
+  const line = message.slice(0, Math.min(maxCharacters, end === -1 ? maxCharacters : end));
+  return line.replace(ids, '*').replace(numbers, '*');
+}
+
+const errors = /\b(?:error|fatal|critical|severe|panic|emergency|alert)\b/i;
+const warnings = /\bwarn(?:ing)?\b/i;
+const exceptions = /\b[A-Z]\w*(?:Exception|Error)\b|\bTraceback \(most recent|^\s+at [\w.$]+\(/m;
+/** Words at the begin of a line that its level is looked for in. */
+const levelCharacters = 80;
+
+function severityOf({ level, message }: LogRecord): number {
+  const stated = level ?? message.slice(0, levelCharacters);
+  if (errors.test(stated) || exceptions.test(message.slice(0, 4 * maxCharacters))) return 2;
+  return warnings.test(stated) ? 1 : 0;
+}
