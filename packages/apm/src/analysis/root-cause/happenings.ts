@@ -28,7 +28,7 @@ export function changedHappenings(normal: Profile, faulty: Profile): Change[] {
     const either = now ?? then;
     const run = either && faulty.runs.get(either.run);
     if (either === undefined || run === undefined) continue;
-    const change = changeOf(either, run, { then, now, runsThen: normal.runs.get(either.run)?.at.length ?? 0, faulty, key });
+    const change = changeOf(either, run, { then, now, runThen: normal.runs.get(either.run), faulty, key });
     if (change !== undefined) changes.push(change);
   }
   return unexplained(changes, normal, faulty);
@@ -38,21 +38,25 @@ interface Both {
   readonly key: string;
   readonly then: Happening | undefined;
   readonly now: Happening | undefined;
-  readonly runsThen: number;
+  readonly runThen: Run | undefined;
   readonly faulty: Profile;
 }
 
-function changeOf(either: Happening, { service, operation, at }: Run, { key, then, now, runsThen, faulty }: Both): Change | undefined {
-  const runsNow = at.length;
-  if (runsThen < minRuns || runsNow < minRuns) return undefined;
+function changeOf(either: Happening, run: Run, { key, then, now, runThen, faulty }: Both): Change | undefined {
+  const { service, operation } = run;
+  const [runsThen, runsNow] = [runThen?.at.length ?? 0, run.at.length];
+  if (runThen === undefined || runThen.traces < minRuns || run.traces < minRuns) return undefined;
+  // Lines without a run of their own depend on what else the service does: only bad ones say something.
+  if (operation === '' && either.severity === 0) return undefined;
+  const independent = Math.min(runThen.traces / runsThen, run.traces / runsNow);
   const [sharesThen, sharesNow] = [(then?.at.length ?? 0) / runsThen, (now?.at.length ?? 0) / runsNow];
   const [timesThen, timesNow] = [(then?.times ?? 0) / runsThen, (now?.times ?? 0) / runsNow];
-  const error = Math.sqrt(Math.max(timesThen, timesNow) * (1 / runsThen + 1 / runsNow));
+  const error = Math.sqrt((Math.max(timesThen, timesNow) * (1 / runsThen + 1 / runsNow)) / independent);
   const difference = Math.abs(timesNow - timesThen);
   const isCall = either.kind === 'call';
   const byTimes = isCall && difference >= minTimes && difference >= certainty * error;
   const shareDifference = Math.abs(sharesNow - sharesThen);
-  const likelihood = likelihoodRatio(then?.at.length ?? 0, runsThen, now?.at.length ?? 0, runsNow);
+  const likelihood = independent * likelihoodRatio(then?.at.length ?? 0, runsThen, now?.at.length ?? 0, runsNow);
   const byShare = shareDifference >= minShare && likelihood >= minLikelihood;
   if (!byTimes && !byShare) return undefined;
   // Fewer errors are no trouble.

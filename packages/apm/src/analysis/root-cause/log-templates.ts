@@ -12,7 +12,8 @@ export interface LogTemplate {
 const maxTemplates = 5_000;
 const maxSkeletons = 20_000;
 const maxCharacters = 400;
-const maxWords = 48;
+/** Words that are compared; what follows is mostly a list of values. */
+const maxWords = 14;
 /** Words that two lines of one template share at least. */
 const minAlike = 0.6;
 /** Words at the begin that must be the same: level and logger are there. */

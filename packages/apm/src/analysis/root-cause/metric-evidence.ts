@@ -18,6 +18,9 @@ const minTakesPart = 3;
 const minUsage = 6;
 /** Smallest change, as a ratio to what was usual. */
 const minUsageRatio = 1.5;
+/** Spread of a resource at least, as a share of what the service takes that usually takes most, and the most that counts. */
+const spreadOfLargest = 0.1;
+const maxUsage = 10;
 /** What a service on the way keeps when all of its trouble is explained by those that it calls. */
 const passedOnShare = 0.05;
 
@@ -87,11 +90,12 @@ function passedOn(
     if (burden !== undefined && burden.deviation >= minTakesPart) burdens.set(service, burden);
   }
   if (![...burdens.values()].some(({ deviation }) => deviation >= minSeen)) return [];
-  return [...burdens].map(([service, { shift, value, amount }]) => {
+  const changes = [...burdens].map(([service, { shift, value, amount }]) => {
     const explained = graph.calledBy(service).reduce((sum, called) => sum + (burdens.get(called)?.amount ?? 0), 0);
     const own = Math.max(amount - explained, passedOnShare * amount);
     return metricChange(shift, value, own);
   });
+  return changes.filter(({ perTrace }) => perTrace > 0);
 }
 
 /** Times at which the metric that was asked about is nearly as bad as it gets; none when it is as usual. */
@@ -114,13 +118,17 @@ function burdenOf(shift: MetricShift, traffic: MetricShift | undefined, times: R
 }
 
 function usageChanges(shifts: readonly MetricShift[]): Change[] {
+  const largest = new Map<string, number>();
+  for (const { series, usual } of shifts) largest.set(series.name, Math.max(largest.get(series.name) ?? 0, usual));
   const changes: Change[] = [];
   for (const shift of shifts) {
-    if (shift.series.role !== 'usage' || shift.isNew) continue;
+    if (shift.isNew) continue;
+    // What is much for an idle service is little for others: the busiest one says what counts.
+    const scale = Math.max(shift.scale, spreadOfLargest * (largest.get(shift.series.name) ?? 0));
     const value = Math.max(...shift.after.map((point) => point.value));
-    const [deviation, ratio] = [deviationOf(shift, value), value / Math.max(shift.usual, 1e-9)];
-    if (deviation < minUsage || ratio < minUsageRatio) continue;
-    changes.push(metricChange(shift, value, Math.log(Math.min(ratio, 1e3)) * Math.min(10, deviation / minUsage)));
+    const deviation = deviationOf({ ...shift, scale }, value);
+    if (deviation < minUsage || value < minUsageRatio * shift.usual) continue;
+    changes.push(metricChange(shift, value, Math.min(maxUsage, deviation / minUsage)));
   }
   return changes;
 }

@@ -33,6 +33,9 @@ export interface Run {
   readonly operation: string;
   /** When each began, epoch milliseconds. */
   readonly at: number[];
+  /** Traces that it ran in: runs of one trace are not independent of each other. */
+  traces: number;
+  lastTrace: string;
 }
 
 /** What happens in the runs of an operation: a call, a line of a log, an exception. */
@@ -127,7 +130,7 @@ export class ProfileBuilder {
       if (written === undefined) {
         written = new Set();
         runs.set(id, written);
-        this.#run(key, service, '').at.push(atMs);
+        this.#run(key, service, '', id).at.push(atMs);
       }
       const template = templates.of(line);
       this.#happen(key, 'line', template, traceId, atMs, written.size < written.add(template).size);
@@ -177,8 +180,8 @@ export class ProfileBuilder {
 
   #addHappenings(step: Step): void {
     const { run, origin, operation, children, lines, span, startMs } = step;
-    this.#run(run, origin.service, operation).at.push(startMs);
     const { traceId } = span;
+    this.#run(run, origin.service, operation, traceId).at.push(startMs);
     const called = new Set<string>();
     for (const child of children) {
       const isFirst = called.size < called.add(child.run).size;
@@ -194,11 +197,15 @@ export class ProfileBuilder {
     }
   }
 
-  #run(key: string, service: string, operation: string): Run {
+  #run(key: string, service: string, operation: string, traceId: string): Run {
     let run = this.#runs.get(key);
     if (run === undefined) {
-      run = { service, operation, at: [] };
+      run = { service, operation, at: [], traces: 0, lastTrace: '' };
       this.#runs.set(key, run);
+    }
+    if (run.lastTrace !== traceId) {
+      run.traces += 1;
+      run.lastTrace = traceId;
     }
     return run;
   }

@@ -61,7 +61,6 @@ export interface RankInput {
 
 /** Traces below which a window says nothing. */
 const minTraces = 5;
-const maxLogs = 100_000;
 /** What a change on the way to a service says about it, and about its caller. */
 const calleeShare = 1;
 const callerShare = 0.3;
@@ -124,7 +123,7 @@ interface Group {
 function groupsOf(changes: WindowChanges, metrics: MetricChanges, before: Profile): Group[] {
   const { slower, failing, happenings } = changes;
   const ofMetric = (role: readonly MetricRole[]): number =>
-    metrics.asked === undefined ? metricWeight : role.includes(metrics.asked) ? 1 : otherMetricWeight;
+    metrics.asked === undefined ? (before.traces < minTraces ? 1 : metricWeight) : role.includes(metrics.asked) ? 1 : otherMetricWeight;
   return [
     { changes: slower, weight: Math.min(1, total(slower) / Math.max(1, before.traceMs)) },
     { changes: failing, weight: Math.min(1, 10 * total(failing)) },
@@ -138,9 +137,9 @@ function groupsOf(changes: WindowChanges, metrics: MetricChanges, before: Profil
 
 const happeningWeight = Number(process.env.WH ?? 0.2);
 /** Metrics beside traces say the same less exactly; alone, only their order counts. */
-const metricWeight = Number(process.env.WM ?? 0.2);
+const metricWeight = Number(process.env.WM ?? 0.05);
 const otherMetricWeight = 0.1;
-const usageWeight = Number(process.env.WU ?? 0.2);
+const usageWeight = Number(process.env.WU ?? 0.5);
 
 function candidateOf(
   service: string,

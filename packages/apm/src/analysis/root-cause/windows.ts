@@ -65,7 +65,8 @@ export function comparedWindows({ normal = [], faulty = [], logs = [], entry, at
   const sure = sureSplit(given, atMs);
   const first = compare(sure);
   const changedAtMs = changeTime(allOf(first.changes), first.after, atMs);
-  if (changedAtMs === undefined) return { ...first, atMs, changedAtMs };
+  // No time stands out where everything after the time is wrong and nothing near before it is known: it is as given.
+  if (changedAtMs === undefined) return { ...compare({ ...sure, faulty: given.faulty, fromMs: atMs }), atMs, changedAtMs };
   return { ...compare(partedAt(given, changedAtMs)), atMs, changedAtMs };
 }
 

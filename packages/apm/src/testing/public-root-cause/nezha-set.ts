@@ -155,9 +155,9 @@ function messageOf(log: string): string {
   }
 }
 
-/** What a column means, by the words that the set uses for it; columns of the node say nothing of one service. */
+/** What a column means, by the words that the set uses for it; columns of the node and of calls that the pod makes do not speak of its own work. */
 function roleOf(column: string): MetricRole | undefined {
-  if (column.startsWith('Node')) return undefined;
+  if (column.startsWith('Node') || column.startsWith('PodClient')) return undefined;
   if (/latency/i.test(column)) return 'latency';
   if (/success/i.test(column)) return 'success';
   if (/workload/i.test(column)) return 'traffic';
