@@ -7,7 +7,7 @@ export const uncertainMs = 75_000;
 
 /** Changes that are followed, and points on either side below which no time is found. */
 const maxFollowed = 8;
-const minPoints = 5;
+const minPoints = 3;
 /** Standard errors that the two sides of the time found must be apart. */
 const certainty = 3;
 
@@ -57,18 +57,18 @@ function sumsOf(points: readonly Point[]): { weight: number; values: number; squ
 }
 
 function pointsOf(change: Change, during: Profile): Point[] {
-  const { happening, faulty, signal, perTrace } = change;
+  const { happening, place = '', signal, perTrace } = change;
   if (happening !== undefined) {
     const happened = new Set(during.happenings.get(happening.key)?.at);
     const isMore = change.after > change.before;
     const times = during.runs.get(happening.run)?.at ?? [];
     return times.map((atMs) => ({ atMs, value: Number(happened.has(atMs) === isMore), weight: perTrace / Math.max(1, times.length) }));
   }
-  const samples = faulty?.samples ?? [];
+  const samples = during.places.get(place)?.samples ?? [];
   const weight = perTrace / Math.max(1, samples.length);
   if (signal === 'errors') return samples.map(({ atMs, failed }) => ({ atMs, value: Number(failed), weight }));
   const before = change.normal?.samples.map(({ ms }) => ms) ?? [];
   const usual = before.length > 0 ? quantile(before, 0.5) : 0;
-  const unusual = Math.max(usual + 0.1, quantile(samples.map(({ ms }) => ms), 0.9));
+  const unusual = Math.max(usual + 0.1, change.after);
   return samples.map(({ atMs, ms }) => ({ atMs, value: Math.min(1, Math.max(0, (ms - usual) / (unusual - usual))), weight }));
 }

@@ -15,6 +15,8 @@ export interface Change {
   /** The place in both windows; absent for structure. */
   readonly normal: Place | undefined;
   readonly faulty: Place | undefined;
+  /** Key of the place in a profile; absent where there is none. */
+  readonly place?: string;
   /** What is called, written or thrown more or less often, with when it did and did not happen. */
   readonly happening?: { readonly what: string; readonly kind: Happening['kind']; readonly run: string; readonly key: string };
   readonly traceIds?: readonly string[];
@@ -53,6 +55,7 @@ export function slowerPlaces(normal: Profile, faulty: Profile): Change[] {
       perTrace,
       normal: before,
       faulty: after,
+      place: key,
     });
   }
   return changes;
@@ -79,6 +82,7 @@ export function failingPlaces(normal: Profile, faulty: Profile): Change[] {
       perTrace,
       normal: before,
       faulty: after,
+      place: key,
     });
   }
   return changes;

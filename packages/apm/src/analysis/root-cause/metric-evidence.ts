@@ -125,7 +125,9 @@ function usageChanges(shifts: readonly MetricShift[]): Change[] {
     if (shift.isNew) continue;
     // What is much for an idle service is little for others: the busiest one says what counts.
     const scale = Math.max(shift.scale, spreadOfLargest * (largest.get(shift.series.name) ?? 0));
-    const value = Math.max(...shift.after.map((point) => point.value));
+    // One step above is a spike; where there are more of them, two must be.
+    const highest = shift.after.map((point) => point.value).sort((a, b) => b - a);
+    const value = highest[highest.length >= 3 ? 1 : 0] ?? 0;
     const deviation = deviationOf({ ...shift, scale }, value);
     if (deviation < minUsage || value < minUsageRatio * shift.usual) continue;
     changes.push(metricChange(shift, value, Math.min(maxUsage, deviation / minUsage)));

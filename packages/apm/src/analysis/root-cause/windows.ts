@@ -64,7 +64,14 @@ export function comparedWindows({ normal = [], faulty = [], logs = [], entry, at
   }
   const sure = sureSplit(given, atMs);
   const first = compare(sure);
-  const changedAtMs = changeTime(allOf(first.changes), first.after, atMs);
+  // Much that is well may hide the trouble: what is surely after the time shows it, and then when it began.
+  const lateChangeTime = (): number | undefined => {
+    const late = given.faulty.filter(({ startMs }) => startMs >= atMs + uncertainMs);
+    if (late.length < minTraces) return undefined;
+    const { changes } = compare({ ...sure, faulty: late, fromMs: atMs + uncertainMs });
+    return changeTime(allOf(changes), first.after, atMs);
+  };
+  const changedAtMs = changeTime(allOf(first.changes), first.after, atMs) ?? lateChangeTime();
   // No time stands out where everything after the time is wrong and nothing near before it is known: it is as given.
   if (changedAtMs === undefined) return { ...compare({ ...sure, faulty: given.faulty, fromMs: atMs }), atMs, changedAtMs };
   return { ...compare(partedAt(given, changedAtMs)), atMs, changedAtMs };
