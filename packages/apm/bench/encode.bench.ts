@@ -8,7 +8,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { batchOf } from '../src/delivery/span-queue.js';
-import { encodeOtlpJson } from '../src/encoding/otlp-json.js';
+import { otlpJsonBytes } from '../src/encoding/otlp-json.js';
 import { encodeOtlpProtobuf } from '../src/encoding/otlp-protobuf.js';
 import { plainSpan, type ReadableSpanLike, RecordedSpan } from '../src/tracing/recorded-span.js';
 
@@ -71,7 +71,7 @@ const suite: BenchSuite = defineBench({
       {
         name: 'OTLP JSON: encode 512 spans, 8 attributes, 1 event',
         goal: 3,
-        ours: () => Buffer.from(encodeOtlpJson(ours)),
+        ours: () => otlpJsonBytes(ours),
         theirs: () => JsonTraceSerializer.serializeRequest(theirs),
       },
     ];

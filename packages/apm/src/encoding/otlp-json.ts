@@ -19,21 +19,44 @@ const names = new Map<string, KnownName>();
 const special = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 const half = /\p{Surrogate}/gu;
 
+/** Room that is kept between batches; more is given back. */
+const maxKept = 4 * 1_048_576;
+let bytes = Buffer.allocUnsafeSlow(65_536);
+let position = 0;
+
 /** A batch as an `ExportTraceServiceRequest` in the JSON encoding of OTLP: camelCase names, hexadecimal ids, 64-bit numbers as text. */
 export function encodeOtlpJson(batch: SpanBatch): string {
-  let json = '';
+  return Buffer.from(otlpJsonBytes(batch).buffer).toString('utf8');
+}
+
+/** What `encodeOtlpJson` says, in UTF-8. */
+export function otlpJsonBytes(batch: SpanBatch): Uint8Array<ArrayBuffer> {
+  position = 0;
+  let before = '{"resourceSpans":[';
   for (const { resource, scope, spans } of batch.groups) {
     const version = scope.version === undefined ? '' : `,"version":${quoted(scope.version)}`;
-    if (json !== '') json += ',';
-    json += `{"resource":{"attributes":[${keyValues(resource)}]},"scopeSpans":[{"scope":{"name":${quoted(scope.name)}${version}},"spans":[`;
-    let separator = '';
-    for (const span of spans) {
-      json += separator + spanJson(span);
-      separator = ',';
-    }
-    json += ']}]}';
+    write(
+      `${before}{"resource":{"attributes":[${keyValues(resource)}]},"scopeSpans":[{"scope":{"name":${quoted(scope.name)}${version}},"spans":[`,
+    );
+    for (let i = 0; i < spans.length; i += 1) write((i === 0 ? '' : ',') + spanJson(spans[i] as Span));
+    before = ']}]},';
   }
-  return `{"resourceSpans":[${json}]}`;
+  write(batch.groups.length === 0 ? `${before}]}` : ']}]}]}');
+  const result = new Uint8Array(position);
+  result.set(bytes.subarray(0, position));
+  if (bytes.length > maxKept) bytes = Buffer.allocUnsafeSlow(65_536);
+  return result;
+}
+
+/** Writes one span at a time: a text that is put together from all of them costs more than all else when it is read. */
+function write(json: string): void {
+  const needed = position + json.length * 3;
+  if (needed > bytes.length) {
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, bytes.length * 2));
+    bytes.copy(larger, 0, 0, position);
+    bytes = larger;
+  }
+  position += bytes.write(json, position, 'utf8');
 }
 
 function spanJson(span: Span): string {

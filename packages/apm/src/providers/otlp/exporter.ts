@@ -13,7 +13,7 @@ import {
 import type { Call, Credential, ExportAnswer, SpanBatch, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { apmError } from '../../codes.js';
-import { encodeOtlpJson } from '../../encoding/otlp-json.js';
+import { otlpJsonBytes } from '../../encoding/otlp-json.js';
 import { encodeOtlpProtobuf } from '../../encoding/otlp-protobuf.js';
 import { contentTypes, exportAnswerOf, statusMessageOf } from './answers.js';
 
@@ -93,7 +93,7 @@ export function otlpExporter(options: OtlpOptions): TraceExporter {
     },
     async export(batch, call) {
       if (batch.spanCount === 0) return { accepted: 0, rejected: 0 };
-      const bytes = protocol === 'json' ? Buffer.from(encodeOtlpJson(batch)) : encodeOtlpProtobuf(batch);
+      const bytes = protocol === 'json' ? otlpJsonBytes(batch) : encodeOtlpProtobuf(batch);
       if (bytes.length > maxRequestBytes) throw tooLarge(bytes.length, maxRequestBytes, id);
       const response = await client.request({
         method: 'POST',
