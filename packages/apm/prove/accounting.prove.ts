@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Fault, faultServer } from '@mnops/core/testing';
 import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
 import { PerformanceMonitoringManager } from '../src/performance-monitoring-manager.js';
@@ -5,6 +8,7 @@ import { otlp } from '../src/providers/otlp/index.js';
 
 const faults: readonly Fault[] = [
   { status: 429, headers: { 'retry-after': '0' } },
+  { status: 429, headers: { 'retry-after': '1' } },
   { status: 429, headers: { 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' } },
   { status: 503 },
   { status: 502 },
@@ -14,6 +18,7 @@ const faults: readonly Fault[] = [
   { status: 413 },
   { status: 307, headers: { location: '/elsewhere' } },
   { status: 200, body: '<html>' },
+  { status: 200, body: Buffer.alloc(5 * 1_048_576, 'x') },
   { status: 200, body: { partialSuccess: { rejectedSpans: '3' } } },
   { status: 200, body: { partialSuccess: { rejectedSpans: '-5' } } },
   { status: 200, body: { partialSuccess: { rejectedSpans: '999999' } } },
@@ -37,11 +42,13 @@ const campaign: Campaign = defineCampaign({
     for (let i = 0; i < count; i += 1) {
       progress(i);
       const server = await faultServer();
+      const folder = random() < 0.5 ? undefined : await mkdtemp(join(tmpdir(), 'mnops-accounting-'));
       server.next(Array.from({ length: random() * 8 }, () => faults[Math.floor(random() * faults.length)] ?? 'reset'));
       const apm = new PerformanceMonitoringManager({
         service: 'counted',
         registerGlobals: false,
         queue: { maxSpans: 60, batchSpans: 8, delayMs: 1, exportTimeoutMs: 60 },
+        ...(folder === undefined ? {} : { folder, spool: { intervalMs: 10 } }),
         random: () => random() * 0.01,
         exporters: [otlp({ url: server.url })],
       });
@@ -60,12 +67,31 @@ const campaign: Campaign = defineCampaign({
       await new Promise((resolve) => setTimeout(resolve, 5));
       for (const span of open) span.end();
       check(apm, fail, i);
-      if (apm.stats().exporters['otlp']?.held !== 0) fail(`trial ${i}: spans are held after the stop`);
+      const left = apm.stats().exporters['otlp']?.held ?? 0;
+      if (folder === undefined && left !== 0) fail(`trial ${i}: spans are held after the stop`);
+      if (folder !== undefined) {
+        server.reset();
+        await replay(folder, server.url, left, (what) => fail(`trial ${i}: ${what}`));
+        await rm(folder, { recursive: true, force: true });
+      }
       await server.close();
     }
     progress(count);
   },
 });
+
+/** What one manager left on disk is what the next one delivers. */
+async function replay(folder: string, url: string, left: number, fail: (what: string) => void): Promise<void> {
+  const exporters = [otlp({ url })];
+  const next = new PerformanceMonitoringManager({ service: 'counted', registerGlobals: false, folder, exporters });
+  await next.start();
+  const { replayed = 0 } = next.stats().exporters['otlp'] ?? {};
+  if (replayed !== left) fail(`${left} spans were left, ${replayed} found`);
+  await next.flush();
+  const { delivered = 0, held = 0 } = next.stats().exporters['otlp'] ?? {};
+  if (delivered !== left || held !== 0) fail(`${left} spans were left, ${delivered} delivered`);
+  await next.stop();
+}
 
 function check(apm: PerformanceMonitoringManager, fail: (what: string) => void, trial: number): void {
   const { spans, exporters } = apm.stats();

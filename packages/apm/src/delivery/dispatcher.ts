@@ -93,7 +93,7 @@ export class Dispatcher {
       retries: this.#retries,
       down: this.#down,
       circuit: this.#circuit.state,
-      ...(spool === undefined ? {} : { spool }),
+      ...(spool === undefined ? {} : { spool: { ...spool, spans: this.#held.onDisk } }),
     };
   }
 

@@ -96,6 +96,13 @@ export class HeldSpans {
     return this.waiting + this.#flyingSpans;
   }
 
+  /** Spans that have a place on disk. */
+  get onDisk(): number {
+    let count = 0;
+    for (const batch of this.#byRecord.values()) count += batch.count;
+    return count;
+  }
+
   /** Monotonic time before which nothing came that is in memory only; `undefined` when all of it is on disk. */
   get unwrittenSinceMs(): number | undefined {
     let since = this.#loose.size > 0 ? this.#looseSinceMs : Number.POSITIVE_INFINITY;

@@ -76,13 +76,6 @@ export class SpoolSegment {
     return this.#sealed;
   }
 
-  /** Spans in it that are not delivered yet. */
-  get spans(): number {
-    let count = 0;
-    for (const record of this.live.values()) count += record.count;
-    return count;
-  }
-
   /** Writes spans; the write has begun when this returns. */
   async append(payload: Buffer, count: number, createdMs: number, sync: boolean): Promise<SpoolRecord> {
     const log = this.#log;

@@ -63,17 +63,14 @@ export class Spool {
     return this.#current !== undefined && !this.#failed && !this.#closed;
   }
 
-  get stats(): SpoolStats {
+  get stats(): Omit<SpoolStats, 'spans'> {
     let bytes = 0;
-    let spans = 0;
     for (const segment of this.#segments) {
       bytes += segment.bytes;
-      spans += segment.spans;
     }
     return {
       segments: this.#segments.size,
       bytes,
-      spans,
       quarantinedBytes: this.#quarantine.bytes,
       damagedRecords: this.#damagedRecords,
       writable: this.writable,
