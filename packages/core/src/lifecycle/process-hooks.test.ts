@@ -197,6 +197,37 @@ describe('processHooks', () => {
     expect(ended).toMatchObject({ code: null, signal: 'SIGTERM' });
   });
 
+  it('stays at the natural end until the parts are done, also with what came up meanwhile', async () => {
+    const ended = await run(
+      `clearInterval(alive);
+       let left = 2;
+       const later = () => new Promise((resolve) => setTimeout(resolve, 5).unref());
+       hooks().register({ name: 'a', naturalEnd: () => left === 0 ? undefined : later().then(() => { left -= 1; say('done ' + left); }),
+         writeNow: () => say('now') });`,
+    );
+    expect(ended).toMatchObject({ code: 0, lines: ['done 1', 'done 0', 'now'], errors: '' });
+  });
+
+  it('ends by itself when the grace time is over, and says which part failed', async () => {
+    const ended = await run(
+      `clearInterval(alive);
+       hooks().register({ name: 'a', graceMs: 20, naturalEnd: () => new Promise(() => undefined), writeNow: () => say('now') });
+       otherHooks().register({ name: 'b', naturalEnd: () => Promise.reject(new Error('disk')) });`,
+    );
+    expect(ended).toMatchObject({ code: 0, lines: ['now'], errors: 'mnops: naturalEnd of b failed: disk\n' });
+  });
+
+  it('listens to the natural end only for parts that have something to do there', () => {
+    const before = process.listenerCount('beforeExit');
+    const plain = processHooks().register({ name: 'a' });
+    expect(process.listenerCount('beforeExit')).toBe(before);
+    const off = processHooks().register({ name: 'b', naturalEnd: () => undefined });
+    expect(process.listenerCount('beforeExit')).toBe(before + 1);
+    off();
+    expect(process.listenerCount('beforeExit')).toBe(before);
+    plain();
+  });
+
   it('has handlers only while there are parts', () => {
     const count = (): number =>
       ['SIGTERM', 'SIGINT', 'exit', 'uncaughtExceptionMonitor'].reduce(
