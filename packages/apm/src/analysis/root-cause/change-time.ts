@@ -10,6 +10,7 @@ const maxFollowed = 8;
 const minPoints = 3;
 /** Standard errors that the two sides of the time found must be apart. */
 const certainty = 3;
+const certaintyBefore = 4;
 
 interface Point {
   readonly atMs: number;
@@ -28,22 +29,35 @@ export function changeTime(changes: readonly Change[], during: Profile, atMs: nu
     .flatMap((change) => pointsOf(change, during))
     .filter((point) => Math.abs(point.atMs - atMs) <= 3 * uncertainMs)
     .sort((a, b) => a.atMs - b.atMs);
+  // Trouble often gets worse in a second step: the first one that is clear is when it began.
+  let found: number | undefined;
+  for (let end = points.length; end > 0; ) {
+    const split = clearestSplit(points.slice(0, end), atMs, found === undefined ? certainty : certaintyBefore);
+    if (split === undefined) break;
+    found = points[split]?.atMs;
+    end = split;
+  }
+  return found;
+}
+
+/** Index of the point from which on a stretch differs most from what is before it. */
+function clearestSplit(points: readonly Point[], atMs: number, least: number): number | undefined {
   const all = sumsOf(points);
   if (all.weight === 0) return undefined;
   const spread = Math.sqrt(Math.max(1e-4, all.squares / all.weight - (all.values / all.weight) ** 2));
-  let [best, bestAt] = [certainty, undefined as number | undefined];
+  let [best, bestIndex] = [least, undefined as number | undefined];
   let [weight, values] = [0, 0];
   points.forEach((point, index) => {
-    const isCandidate = index >= minPoints && index <= points.length - minPoints && Math.abs(point.atMs - atMs) <= uncertainMs;
-    if (isCandidate && point.atMs > (points[index - 1]?.atMs ?? 0)) {
+    const hasPoints = index >= minPoints && index <= points.length - minPoints;
+    if (hasPoints && Math.abs(point.atMs - atMs) <= uncertainMs && point.atMs > (points[index - 1]?.atMs ?? 0)) {
       const [left, right] = [values / weight, (all.values - values) / (all.weight - weight)];
       const apart = ((right - left) / spread) * Math.sqrt((index * (points.length - index)) / points.length);
-      if (apart > best) [best, bestAt] = [apart, point.atMs];
+      if (apart > best) [best, bestIndex] = [apart, index];
     }
     weight += point.weight;
     values += point.weight * point.value;
   });
-  return bestAt;
+  return bestIndex;
 }
 
 function sumsOf(points: readonly Point[]): { weight: number; values: number; squares: number } {

@@ -72,9 +72,13 @@ function changeOf(either: Happening, run: Run, { key, then, now, runThen, faulty
     perTrace: (severity * Math.min(1, Math.max(shareDifference, isCall ? difference : 0)) * runsNow) / Math.max(1, faulty.traces),
     normal: undefined,
     faulty: undefined,
-    happening: { what: either.what, kind: either.kind, run: either.run, key },
+    happening: { what: isCall ? calledName(either.what) : either.what, kind: either.kind, run: either.run, key },
     traceIds: now?.traceIds ?? [],
   };
+}
+
+function calledName(run: string): string {
+  return (JSON.parse(run) as string[]).join(' ');
 }
 
 /** How far two shares are apart, as twice the logarithm of the likelihood ratio. */

@@ -1,19 +1,7 @@
 import type { LogRecord } from './inputs.js';
 import { PairKeys } from './keys.js';
 import type { LogTemplate, LogTemplates } from './log-templates.js';
-import { exclusiveMs, failedItself, placeOf, type Step, type TraceSteps } from './taken-apart.js';
-
-/** What one span adds to a place: its own time, a wait, or a failure that began there. */
-export interface Sample {
-  readonly traceId: string;
-  readonly version: string | undefined;
-  readonly instance: string | undefined;
-  /** Milliseconds that nothing below it explains. */
-  readonly ms: number;
-  /** The span failed, and nothing that it called did. */
-  readonly failed: boolean;
-  readonly atMs: number;
-}
+import { chargeOf, type Sample, type Step, type TraceSteps } from './taken-apart.js';
 
 /** Where time is spent or failures begin: inside an operation, or between a caller and the called service. */
 export interface Place {
@@ -150,22 +138,14 @@ export class ProfileBuilder {
   }
 
   #addSample(step: Step): void {
-    const { kind, service, operation, caller, origin } = placeOf(step);
-    const where = this.#keys.of(kind, this.#keys.of(service, operation));
-    const key = caller === undefined ? where : this.#keys.of(where, caller);
+    const { key, to, sample } = chargeOf(step, this.#keys);
     let place = this.#places.get(key);
     if (place === undefined) {
+      const { kind, service, operation, caller } = to;
       place = { kind, service, operation, caller, under: step.parent?.run, samples: [] };
       this.#places.set(key, place);
     }
-    place.samples.push({
-      traceId: step.span.traceId,
-      version: origin?.version,
-      instance: origin?.instance,
-      ms: exclusiveMs(step),
-      failed: failedItself(step),
-      atMs: step.startMs,
-    });
+    place.samples.push(sample);
   }
 
   #addOrigin({ origin: { service, version, instance } }: Step): void {
@@ -182,11 +162,10 @@ export class ProfileBuilder {
     const { run, origin, operation, children, lines, span, startMs } = step;
     const { traceId } = span;
     this.#run(run, origin.service, operation, traceId).at.push(startMs);
-    const called = new Set<string>();
+    const called = children.length > 1 ? new Set<string>() : undefined;
     for (const child of children) {
-      const isFirst = called.size < called.add(child.run).size;
-      const what = `${child.origin.service} ${child.operation}`;
-      this.#happen(run, 'call', { what, called: child.run, severity: 0 }, traceId, startMs, isFirst);
+      const isFirst = called === undefined || called.size < called.add(child.run).size;
+      this.#happen(run, 'call', { what: child.run, called: child.run, severity: 0 }, traceId, startMs, isFirst);
     }
     const written = new Set<LogTemplate>();
     for (const line of lines) this.#happen(run, 'line', line, traceId, startMs, written.size < written.add(line).size);

@@ -1,5 +1,5 @@
 import type { Span } from '@mnops/core/spi';
-import { epochMs, type Origin, operationOf, originOf, peerOf } from '../span-facts.js';
+import { type Origin, operationOf, originOf, peerOf } from '../span-facts.js';
 import type { LogRecord } from './inputs.js';
 import { PairKeys } from './keys.js';
 import type { LogTemplate, LogTemplates } from './log-templates.js';
@@ -17,6 +17,27 @@ export interface Step {
   parent: Step | undefined;
   /** Lines that the service wrote during the span. */
   readonly lines: LogTemplate[];
+  /** What the span adds to a place, worked out when it is first asked for. */
+  charge: Charge | undefined;
+}
+
+/** A span's own time and failure, and the place that they are charged to. */
+export interface Charge {
+  readonly key: string;
+  readonly to: ChargedTo;
+  readonly sample: Sample;
+}
+
+/** What one span adds to a place: its own time, a wait, or a failure that began there. */
+export interface Sample {
+  readonly traceId: string;
+  readonly version: string | undefined;
+  readonly instance: string | undefined;
+  /** Milliseconds that nothing below it explains. */
+  readonly ms: number;
+  /** The span failed, and nothing that it called did. */
+  readonly failed: boolean;
+  readonly atMs: number;
 }
 
 /** The spans of one trace, joined with each other. */
@@ -36,7 +57,8 @@ export class TraceReader {
     for (const span of spans) {
       const origin = this.#originOf(span.resource);
       const operation = operationOf(span);
-      const startMs = epochMs(span.startTimeUnixNano);
+      // To a quarter of a microsecond, which is enough here and several times as fast as whole numbers are divided.
+      const startMs = Number(span.startTimeUnixNano) / 1e6;
       const step: Step = {
         span,
         origin,
@@ -47,6 +69,7 @@ export class TraceReader {
         children: [],
         parent: undefined,
         lines: [],
+        charge: undefined,
       };
       const steps = traces.get(span.traceId);
       if (steps === undefined) traces.set(span.traceId, [step]);
@@ -118,7 +141,7 @@ const maxSiblings = 200;
  * Milliseconds of a span outside of the union of its children; children may overlap and outlive it. Calls that run beside
  * the span explain its time too: in event-driven code the work that waits for a call is often not the call's parent.
  */
-export function exclusiveMs(step: Step): number {
+function exclusiveMs(step: Step): number {
   const { startMs, endMs, children, parent } = step;
   const others = [...children];
   if (step.span.kind !== 'client' && parent !== undefined && parent.children.length <= maxSiblings) {
@@ -139,8 +162,25 @@ export function exclusiveMs(step: Step): number {
   return Math.max(0, endMs - startMs - covered);
 }
 
+/** What a span adds to which place. */
+export function chargeOf(step: Step, keys: PairKeys): Charge {
+  if (step.charge !== undefined) return step.charge;
+  const to = placeOf(step);
+  const where = keys.of(to.kind, keys.of(to.service, to.operation));
+  const sample = {
+    traceId: step.span.traceId,
+    version: to.origin?.version,
+    instance: to.origin?.instance,
+    ms: exclusiveMs(step),
+    failed: failedItself(step),
+    atMs: step.startMs,
+  };
+  step.charge = { key: to.caller === undefined ? where : keys.of(where, to.caller), to, sample };
+  return step.charge;
+}
+
 /** Whether a call failed, and nothing that it called did. */
-export function failedItself({ span, children }: Step): boolean {
+function failedItself({ span, children }: Step): boolean {
   return span.status.code === 'error' && !children.some((child) => child.span.status.code === 'error');
 }
 
@@ -154,7 +194,7 @@ export interface ChargedTo {
 }
 
 /** To the edge for a call that was answered or names whom it called, else to the operation. */
-export function placeOf(step: Step): ChargedTo {
+function placeOf(step: Step): ChargedTo {
   const { span, origin, operation, children } = step;
   if (span.kind === 'client') {
     const remote = children.find((child) => child.origin.service !== origin.service);

@@ -50,7 +50,7 @@ export function comparedWindows({ normal = [], faulty = [], logs = [], entry, at
   const newest = logs.length > maxLogs ? logs.slice(-maxLogs) : logs;
   const loose = attachLines([...given.normal, ...given.faulty], newest, templates);
   const atMs = at?.getTime() ?? startOf(given.faulty);
-  const compare = (split: Split): Omit<ComparedWindows, 'atMs' | 'changedAtMs'> => {
+  const compare = (split: Split): Compared => {
     const [before, after] = [new ProfileBuilder(reader.keys), new ProfileBuilder(reader.keys)];
     for (const trace of split.normal) before.add(trace);
     for (const trace of split.faulty) after.add(trace);
@@ -63,18 +63,34 @@ export function comparedWindows({ normal = [], faulty = [], logs = [], entry, at
     return { ...compare({ ...given, untilMs: atMs, fromMs: atMs }), atMs, changedAtMs: undefined };
   }
   const sure = sureSplit(given, atMs);
-  const first = compare(sure);
+  const whole = compare(sure);
   // Much that is well may hide the trouble: what is surely after the time shows it, and then when it began.
-  const lateChangeTime = (): number | undefined => {
-    const late = given.faulty.filter(({ startMs }) => startMs >= atMs + uncertainMs);
-    if (late.length < minTraces) return undefined;
-    const { changes } = compare({ ...sure, faulty: late, fromMs: atMs + uncertainMs });
-    return changeTime(allOf(changes), first.after, atMs);
-  };
-  const changedAtMs = changeTime(allOf(first.changes), first.after, atMs) ?? lateChangeTime();
-  // No time stands out where everything after the time is wrong and nothing near before it is known: it is as given.
-  if (changedAtMs === undefined) return { ...compare({ ...sure, faulty: given.faulty, fromMs: atMs }), atMs, changedAtMs };
-  return { ...compare(partedAt(given, changedAtMs)), atMs, changedAtMs };
+  const late = given.faulty.filter(({ startMs }) => startMs >= atMs + uncertainMs);
+  let surely: Compared | undefined;
+  let changedAtMs = changeTime(allOf(whole.changes), whole.after, atMs);
+  if (changedAtMs === undefined && late.length >= minTraces) {
+    surely = compare({ ...sure, faulty: late, fromMs: atMs + uncertainMs });
+    changedAtMs = changeTime(allOf(surely.changes), whole.after, atMs);
+  }
+  if (changedAtMs !== undefined) return { ...compare(partedAt(given, changedAtMs)), atMs, changedAtMs };
+  // No time stands out where everything after it is wrong and little before is known. Then it is as given, unless more is
+  // wrong in the parts that a time some way off would leave.
+  const asGiven = compare({ ...sure, faulty: given.faulty, fromMs: atMs });
+  const others = surely === undefined ? [whole] : [whole, surely];
+  const other = others.reduce((most, one) => (strengthOf(one) > strengthOf(most) ? one : most));
+  const chosen = strengthOf(other) > otherStrength * strengthOf(asGiven) ? other : asGiven;
+  return { ...chosen, atMs, changedAtMs };
+}
+
+type Compared = Omit<ComparedWindows, 'atMs' | 'changedAtMs'>;
+
+/** How much more must be wrong for another time than the one given. */
+const otherStrength = 2;
+
+/** How much is wrong, whatever the kind. */
+function strengthOf({ changes: { slower, failing, happenings }, before }: Compared): number {
+  const sum = (some: readonly Change[]): number => some.reduce((all, { perTrace }) => all + perTrace, 0);
+  return sum(slower) / Math.max(1, before.traceMs) + 10 * sum(failing) + 0.2 * sum(happenings);
 }
 
 interface Split {
