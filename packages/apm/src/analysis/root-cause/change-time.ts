@@ -76,7 +76,11 @@ function pointsOf(change: Change, during: Profile): Point[] {
     const happened = new Set(during.happenings.get(happening.key)?.at);
     const isMore = change.after > change.before;
     const times = during.runs.get(happening.run)?.at ?? [];
-    return times.map((atMs) => ({ atMs, value: Number(happened.has(atMs) === isMore), weight: perTrace / Math.max(1, times.length) }));
+    return times.map((atMs) => ({
+      atMs,
+      value: Number(happened.has(atMs) === isMore),
+      weight: perTrace / Math.max(1, times.length),
+    }));
   }
   const samples = during.places.get(place)?.samples ?? [];
   const weight = perTrace / Math.max(1, samples.length);
@@ -84,5 +88,9 @@ function pointsOf(change: Change, during: Profile): Point[] {
   const before = change.normal?.samples.map(({ ms }) => ms) ?? [];
   const usual = before.length > 0 ? quantile(before, 0.5) : 0;
   const unusual = Math.max(usual + 0.1, change.after);
-  return samples.map(({ atMs, ms }) => ({ atMs, value: Math.min(1, Math.max(0, (ms - usual) / (unusual - usual))), weight }));
+  return samples.map(({ atMs, ms }) => ({
+    atMs,
+    value: Math.min(1, Math.max(0, (ms - usual) / (unusual - usual))),
+    weight,
+  }));
 }

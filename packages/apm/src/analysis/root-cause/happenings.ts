@@ -1,4 +1,5 @@
 import type { Change } from './compare.js';
+import { likelihoodRatio } from './likelihood.js';
 import type { Happening, Profile, Run } from './profile.js';
 
 /** Runs of an operation on either side, below which what happens in them says nothing. */
@@ -69,7 +70,9 @@ function changeOf(either: Happening, run: Run, { key, then, now, runThen, faulty
     caller: undefined,
     before: isCall ? timesThen : sharesThen,
     after: isCall ? timesNow : sharesNow,
-    perTrace: (severity * Math.min(1, Math.max(shareDifference, isCall ? difference : 0)) * runsNow) / Math.max(1, faulty.traces),
+    perTrace:
+      (severity * Math.min(1, Math.max(shareDifference, isCall ? difference : 0)) * runsNow) /
+      Math.max(1, faulty.traces),
     normal: undefined,
     faulty: undefined,
     happening: { what: isCall ? calledName(either.what) : either.what, kind: either.kind, run: either.run, key },
@@ -79,15 +82,6 @@ function changeOf(either: Happening, run: Run, { key, then, now, runThen, faulty
 
 function calledName(run: string): string {
   return (JSON.parse(run) as string[]).join(' ');
-}
-
-/** How far two shares are apart, as twice the logarithm of the likelihood ratio. */
-function likelihoodRatio(countThen: number, runsThen: number, countNow: number, runsNow: number): number {
-  const pooled = (countThen + countNow) / (runsThen + runsNow);
-  const part = (count: number, runs: number, share: number): number =>
-    (count > 0 ? count * Math.log(count / runs / share) : 0) +
-    (count < runs ? (runs - count) * Math.log((runs - count) / runs / (1 - share)) : 0);
-  return 2 * (part(countThen, runsThen, pooled) + part(countNow, runsNow, pooled));
 }
 
 function unexplained(changes: readonly Change[], normal: Profile, faulty: Profile): Change[] {

@@ -105,7 +105,11 @@ function worstTimes(asked: MetricShift): Set<number> {
   return new Set(asked.after.filter(({ value }) => deviationOf(asked, value) >= worst / 2).map(({ atMs }) => atMs));
 }
 
-function burdenOf(shift: MetricShift, traffic: MetricShift | undefined, times: ReadonlySet<number> | undefined): Burden | undefined {
+function burdenOf(
+  shift: MetricShift,
+  traffic: MetricShift | undefined,
+  times: ReadonlySet<number> | undefined,
+): Burden | undefined {
   let worst: Burden | undefined;
   for (const { atMs, value } of shift.after) {
     if (times !== undefined && !times.has(atMs)) continue;

@@ -24,7 +24,7 @@ const spreadFloors: Readonly<Record<MetricRole, number>> = {
   traffic: 0.1,
 };
 /** How long after the time a series is looked at: at least this, and at least so many steps. */
-const afterMs = 180_000;
+const afterMs = 240_000;
 const afterSteps = 3;
 /** Newest points before the time that count, and points below which nothing is usual. */
 const maxBefore = 1_000;

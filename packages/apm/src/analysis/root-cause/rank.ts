@@ -124,7 +124,13 @@ function groupsOf(changes: WindowChanges, metrics: MetricChanges, before: Profil
   const { slower, failing, happenings } = changes;
   // Where there are traces, times and failures of metrics say the same less exactly, unless one was asked about.
   const ofMetric = (role: readonly MetricRole[]): number =>
-    metrics.asked === undefined ? (before.traces < minTraces ? 1 : 0) : role.includes(metrics.asked) ? 1 : otherMetricWeight;
+    metrics.asked === undefined
+      ? before.traces < minTraces
+        ? 1
+        : 0
+      : role.includes(metrics.asked)
+        ? 1
+        : otherMetricWeight;
   return [
     { changes: slower, weight: Math.min(1, total(slower) / Math.max(1, before.traceMs)) },
     { changes: failing, weight: Math.min(1, 10 * total(failing)) },
@@ -136,9 +142,9 @@ function groupsOf(changes: WindowChanges, metrics: MetricChanges, before: Profil
   ];
 }
 
-const happeningWeight = Number(process.env.WH ?? 0.2);
+const happeningWeight = 0.2;
 const otherMetricWeight = 0.1;
-const usageWeight = Number(process.env.WU ?? 0.5);
+const usageWeight = 0.5;
 
 function candidateOf(
   service: string,

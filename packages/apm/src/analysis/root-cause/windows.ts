@@ -54,8 +54,14 @@ export function comparedWindows({ normal = [], faulty = [], logs = [], entry, at
     const [before, after] = [new ProfileBuilder(reader.keys), new ProfileBuilder(reader.keys)];
     for (const trace of split.normal) before.add(trace);
     for (const trace of split.faulty) after.add(trace);
-    before.addLoose(loose.filter((line) => line.atMs < split.untilMs), templates);
-    after.addLoose(loose.filter((line) => line.atMs >= split.fromMs && line.atMs < split.fromMs + looseMs), templates);
+    before.addLoose(
+      loose.filter((line) => line.atMs < split.untilMs),
+      templates,
+    );
+    after.addLoose(
+      loose.filter((line) => line.atMs >= split.fromMs && line.atMs < split.fromMs + looseMs),
+      templates,
+    );
     const profiles = { before: before.profile(), after: after.profile() };
     return { ...profiles, changes: changesOf(profiles.before, profiles.after) };
   };

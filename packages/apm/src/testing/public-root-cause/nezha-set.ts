@@ -39,7 +39,9 @@ export function* nezhaCases(folder: string): Iterable<NezhaCase> {
     const calmDay = calmFolder(folder, day);
     const calm = files(join(calmDay, 'trace')).flatMap(readTraces);
     const calmLogs = files(join(calmDay, 'log')).flatMap(readLogs);
-    const metrics = joined([calmDay, join(root, day)].flatMap((from) => files(join(from, 'metric')).flatMap(readMetrics)));
+    const metrics = joined(
+      [calmDay, join(root, day)].flatMap((from) => files(join(from, 'metric')).flatMap(readMetrics)),
+    );
     const traceFiles = files(join(root, day, 'trace'));
     const logFiles = files(join(root, day, 'log'));
     for (const list of lists) {
@@ -65,7 +67,9 @@ export function* nezhaCases(folder: string): Iterable<NezhaCase> {
 function calmFolder(folder: string, day: string): string {
   const root = join(folder, 'construct_data');
   const days = readdirSync(root).filter((name) => existsSync(join(root, name, 'trace')));
-  const nearest = days.sort((a, b) => Math.abs(Date.parse(a) - Date.parse(day)) - Math.abs(Date.parse(b) - Date.parse(day)));
+  const nearest = days.sort(
+    (a, b) => Math.abs(Date.parse(a) - Date.parse(day)) - Math.abs(Date.parse(b) - Date.parse(day)),
+  );
   return join(root, nearest[0] ?? day);
 }
 

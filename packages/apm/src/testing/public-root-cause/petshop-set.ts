@@ -19,7 +19,11 @@ interface Target {
   readonly root_cause: { readonly node: string };
 }
 
-const roles: Readonly<Record<string, MetricRole>> = { latency: 'latency', availability: 'success', requests: 'traffic' };
+const roles: Readonly<Record<string, MetricRole>> = {
+  latency: 'latency',
+  availability: 'success',
+  requests: 'traffic',
+};
 const statistics: Readonly<Record<string, string>> = { Average: 'mean', Sum: 'sum' };
 const stepMs = 300_000;
 const dayMs = 86_400_000;
@@ -53,16 +57,23 @@ export function petShopCases(folder: string): PetShopCase[] {
 /** Stretches of time without an issue, asked about as if there were one: each has nine hours before it. */
 export function petShopCalm(folder: string, count: number): PetShopCase[] {
   return trafficFolders(folder).flatMap(({ traffic, calls, calm }) => {
-    const times = [...new Set([...calm.values()].flatMap(({ points }) => points.map(({ atMs }) => atMs)))].sort((a, b) => a - b);
+    const times = [...new Set([...calm.values()].flatMap(({ points }) => points.map(({ atMs }) => atMs)))].sort(
+      (a, b) => a - b,
+    );
     const entries = [...calm.values()].filter(({ role }) => role === 'latency' || role === 'success');
     const called = new Set(calls.map(({ server }) => server));
-    const seen = entries.filter(({ service }) => !called.has(service) && calls.some(({ client }) => client === service));
+    const seen = entries.filter(
+      ({ service }) => !called.has(service) && calls.some(({ client }) => client === service),
+    );
     return Array.from({ length: count }, (_, index) => {
       const first = 110 + Math.floor((index * (times.length - 113)) / count);
       const atMs = (times[first] ?? 0) + ((index * 37) % 300) * 1_000;
       const { service, name } = seen[index % seen.length] ?? { service: '', name: '' };
       const until = atMs + 2 * stepMs;
-      const metrics = [...calm.values()].map((one) => ({ ...one, points: one.points.filter((point) => point.atMs < until) }));
+      const metrics = [...calm.values()].map((one) => ({
+        ...one,
+        points: one.points.filter((point) => point.atMs < until),
+      }));
       const kind = `${traffic} calm`;
       return { name: `${kind} ${index}`, kind, cause: '', atMs, entry: { service, metric: name }, calls, metrics };
     });
