@@ -19,6 +19,7 @@ export type { ForecastDoubt, ForecastPoint } from './analysis/forecast/forecast-
 export type { BaselineBucket } from './analysis/hourly-stats.js';
 export type { LatencySketchState } from './analysis/latency-sketch.js';
 export type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
+export type { CallEdge, LogRecord, MetricPoint, MetricRole, MetricSeries } from './analysis/root-cause/inputs.js';
 export type { RootCauseCandidate, RootCauseEvidence } from './analysis/root-cause/rank.js';
 export type { Quantiles, ServiceDependency, ServiceMap, ServiceNode } from './analysis/service-map.js';
 export type { Connection } from './analysis/span-facts.js';

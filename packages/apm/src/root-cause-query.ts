@@ -1,6 +1,7 @@
 import { countSchema, parseOptions } from '@mnops/core/config';
 import type { Span } from '@mnops/core/spi';
 import * as v from 'valibot';
+import type { CallEdge, LogRecord, MetricSeries } from './analysis/root-cause/inputs.js';
 import type { RootCauseRanking } from './analysis/root-cause/rank.js';
 import type { HeldTrace } from './store/trace-ring.js';
 
@@ -10,7 +11,9 @@ export interface RootCauseQuery {
   readonly service?: string | undefined;
   /** Only traces that have this operation. */
   readonly operation?: string | undefined;
-  /** When the trouble began, such as an anomaly's `openedAt`. */
+  /** Name of the metric of `service`, among `metrics`, that showed the trouble. */
+  readonly metric?: string | undefined;
+  /** When the trouble began, such as an anomaly's `openedAt`. It may be off by a minute: see `changedAt` of the report. */
   readonly at: Date;
   /** What to compare with. Default: the ten minutes that end 5 s before `at`. */
   readonly normal?: { readonly from: Date; readonly to: Date } | undefined;
@@ -18,6 +21,12 @@ export interface RootCauseQuery {
   readonly faulty?: { readonly from: Date; readonly to: Date } | undefined;
   /** Traces at most of each window; the newest count. Default 5_000. */
   readonly maxTraces?: number | undefined;
+  /** Metrics of services from before and after `at`, whatever recorded them; at most 10,000. */
+  readonly metrics?: readonly MetricSeries[] | undefined;
+  /** Lines that services wrote before and after `at`; the newest 100,000 count. */
+  readonly logs?: readonly LogRecord[] | undefined;
+  /** Who calls whom. Default: what the traces say. */
+  readonly calls?: readonly CallEdge[] | undefined;
 }
 
 /** The likely causes of trouble, the most likely first. */
@@ -39,23 +48,36 @@ const windowSchema = v.pipe(
   v.strictObject({ from: dateSchema, to: dateSchema }),
   v.check(({ from, to }) => from < to, 'a window whose `from` is before its `to`'),
 );
+const metricSchema = v.strictObject({
+  service: v.string(),
+  name: v.string(),
+  role: v.picklist(['latency', 'success', 'failures', 'usage', 'traffic']),
+  instance: v.optional(v.string()),
+  // Points and lines are many: they are read with care instead of being checked one by one.
+  points: v.custom<MetricSeries['points']>(Array.isArray, 'a list of points'),
+});
+const callSchema = v.strictObject({ client: v.string(), server: v.string() });
 const querySchema = v.strictObject({
   service: v.optional(v.string()),
   operation: v.optional(v.string()),
+  metric: v.optional(v.string()),
+  metrics: v.optional(v.pipe(v.array(metricSchema), v.maxLength(10_000, 'at most 10,000 series'))),
+  logs: v.optional(v.custom<readonly LogRecord[]>(Array.isArray, 'a list of lines')),
+  calls: v.optional(v.array(callSchema)),
   at: dateSchema,
   normal: v.optional(windowSchema),
   faulty: v.optional(windowSchema),
   maxTraces: v.optional(countSchema),
 });
 
-/** Compares the traces of two windows. Traces are assigned by their start. */
+/** Compares the traces of two windows, with metrics and lines where there are any. Traces are assigned by their start. */
 export async function findRootCauseIn(
   traces: () => Iterable<HeldTrace>,
   input: RootCauseQuery,
   elapsed: () => number,
 ): Promise<RootCauseReport> {
   const query = parseOptions('findRootCause', querySchema, input);
-  const { service, operation, maxTraces = 5_000 } = query;
+  const { service, operation, metric, at, metrics, logs, calls, maxTraces = 5_000 } = query;
   const atMs = query.at.getTime();
   const normal = query.normal ?? { from: new Date(atMs - normalMs), to: new Date(atMs - guardMs) };
   const faulty = query.faulty ?? { from: query.at, to: new Date(atMs + faultyMs) };
@@ -70,9 +92,9 @@ export async function findRootCauseIn(
       for (const span of trace.spans) picked[name].push(span);
     }
   }
-  const entry = service === undefined && operation === undefined ? undefined : { service, operation };
+  const entry = service === undefined && operation === undefined ? undefined : { service, operation, metric };
   // Loaded at the first question, because most programs import this package and never ask.
   const { rankRootCauses } = await import('./analysis/root-cause/rank.js');
-  const ranking = rankRootCauses({ ...picked, entry });
+  const ranking = rankRootCauses({ ...picked, entry, metrics, logs, calls, at });
   return { ...ranking, windows: { normal, faulty }, elapsedMs: elapsed() - begunAt };
 }

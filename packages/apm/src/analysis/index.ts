@@ -9,6 +9,14 @@ export {
   type SeriesForecast,
 } from './forecast/forecast-series.js';
 export { LatencySketch } from './latency-sketch.js';
+export type {
+  CallEdge,
+  LogRecord,
+  MetricPoint,
+  MetricRole,
+  MetricSeries,
+  RootCauseEntry,
+} from './root-cause/inputs.js';
 export {
   type RankInput,
   type RootCauseCandidate,

@@ -1,5 +1,4 @@
 import { mean, quantileSorted, sampleVariance } from 'simple-statistics';
-import { likelihoodRatio } from './likelihood.js';
 import type { Happening, Place, Profile } from './profile.js';
 
 /** A change of one place between two windows, in the terms that evidence is given in. */
@@ -105,27 +104,7 @@ function increaseOf(then: number[], now: number[]): number {
   const difference = mean(after) - mean(before);
   if (difference <= 0 || mean(after) < minRatio * mean(before)) return 0;
   const error = Math.sqrt(varianceOf(before) / before.length + varianceOf(after) / after.length);
-  return difference >= certainty * error || moreExceed(then, now) ? difference : 0;
-}
-
-/** Likelihood ratio that the share of long times must reach: the square of so many standard errors. */
-const minLikelihood = 20;
-/** What is long: so many times what nearly all took before, and so many milliseconds more. */
-const clearRatio = 2;
-const clearMs = 20;
-
-/**
- * Whether more times are longer than nearly all were before. Where only some calls are slow, and those very, the spread of
- * the times hides the difference of their means.
- */
-function moreExceed(then: number[], now: number[]): boolean {
-  const long = clearRatio * quantileSorted(then, 0.98) + clearMs;
-  const [longThen, longNow] = [then, now].map((times) => times.filter((ms) => ms > long).length);
-  if (longThen === undefined || longNow === undefined || then.length < minRuns) return false;
-  return (
-    longNow / now.length > longThen / then.length &&
-    likelihoodRatio(longThen, then.length, longNow, now.length) >= minLikelihood
-  );
+  return difference >= certainty * error ? difference : 0;
 }
 
 function varianceOf(values: number[]): number {

@@ -15,7 +15,7 @@ export interface MetricChanges {
 const minSeen = 4.5;
 const minAsked = 2;
 const minTakesPart = 3;
-const minUsage = 6;
+const minUsage = 10;
 /** Smallest change, as a ratio to what was usual. */
 const minUsageRatio = 1.5;
 /** Spread of a resource at least, as a share of what the service takes that usually takes most, and the most that counts. */

@@ -1,7 +1,7 @@
 import { changeTime, uncertainMs } from './change-time.js';
 import { type Change, failingPlaces, slowerPlaces } from './compare.js';
 import { changedHappenings } from './happenings.js';
-import type { CallEdge, LogRecord } from './inputs.js';
+import type { CallEdge } from './inputs.js';
 import { LogTemplates } from './log-templates.js';
 import { type Profile, ProfileBuilder, takesPart } from './profile.js';
 import type { RankInput } from './rank.js';
