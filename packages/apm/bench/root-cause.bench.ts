@@ -162,7 +162,7 @@ async function nezha(context: BenchContext, folder: string): Promise<void> {
 }
 
 const suite: BenchSuite = defineBench({
-  package: '@mnops/apm',
+  package: 'apm',
   suite: 'root-cause',
   async run(context) {
     const root = context.args['data'] ?? testDataRoot();
