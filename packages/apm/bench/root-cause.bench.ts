@@ -54,8 +54,9 @@ async function petShop(context: BenchContext, folder: string): Promise<void> {
     const rank = rankOf(result, cause);
     outcomes.push({ kind, rank });
     context.note(`${name}: rank ${rank + 1}; ${result.candidates[0]?.evidence[0]?.text ?? 'none'}`);
+    const sameMetric = metrics.filter((series) => series.name === entry.metric);
     for (const [title, baseline] of baselines) {
-      const order = baseline({ metrics, calls, atMs, entry: entry.service });
+      const order = baseline({ metrics: sameMetric, calls, atMs, entry: entry.service });
       const known = others.get(title) ?? [];
       others.set(title, [...known, { kind, rank: order.indexOf(cause) }]);
     }

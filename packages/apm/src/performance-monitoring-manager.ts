@@ -358,8 +358,9 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   }
 
   /**
-   * Ranks the services by how much of a change began in them, from the traces kept of before and after. The verdict is
-   * `none` when nothing changed beyond chance, or when there are fewer than five traces on either side.
+   * Ranks the services by how much of a change began in them, from the traces kept of before and after, and from
+   * the metrics and lines of the query. The verdict is `none` when nothing changed beyond chance, or when there is too
+   * little on either side.
    *
    * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query that cannot be read.
    */
