@@ -33,6 +33,11 @@ import {
   samplingSchema,
 } from './sampling/sampling-config.js';
 
+/** Packages whose operations become spans. */
+const operatingPackages = ['core', 'secrets', 'monitoring', 'logging', 'orchestration', 'dr'] as const;
+/** Name of a package whose operations become spans. */
+export type OperatingPackage = (typeof operatingPackages)[number];
+
 /** Bounds of what waits to be delivered, per exporter. */
 export interface QueueConfig {
   /** Spans held while a back end is away; beyond, the oldest without an error go. Default 8_192. */
@@ -149,6 +154,11 @@ export interface APMConfig {
    * `['tracecontext', 'baggage']`; an empty list propagates nothing.
    */
   readonly propagators?: readonly PropagatorName[] | undefined;
+  /**
+   * Make spans of what other MNOps packages do in this process, such as `secrets read` or `dr backup`: of all (default),
+   * of none, or of the packages that are named.
+   */
+  readonly traceOperations?: boolean | readonly OperatingPackage[] | undefined;
   /** Set OpenTelemetry's globals, so that instrumented libraries and the logger see our spans. Default true. */
   readonly registerGlobals?: boolean | undefined;
   /**
@@ -238,6 +248,7 @@ const configSchema = v.strictObject({
     ]),
   ),
   propagators: v.optional(v.array(v.picklist(propagatorNames))),
+  traceOperations: v.optional(v.union([v.boolean(), v.array(v.picklist(operatingPackages))])),
   registerGlobals: v.optional(v.boolean()),
   processHooks: v.optional(v.boolean()),
   clock: v.optional(clockSchema),
@@ -263,6 +274,7 @@ export interface ResolvedConfig {
       })
     | undefined;
   readonly propagators: readonly PropagatorName[];
+  readonly traceOperations: readonly OperatingPackage[];
   readonly registerGlobals: boolean;
   readonly processHooks: boolean;
   readonly clock: Clock;
@@ -309,11 +321,17 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
     ),
     analysis: input.analysis === false ? undefined : resolveAnalysis(input.analysis ?? {}),
     propagators: [...new Set(input.propagators ?? (['tracecontext', 'baggage'] as const))],
+    traceOperations: resolveOperations(input.traceOperations),
     registerGlobals: input.registerGlobals ?? true,
     processHooks: input.processHooks ?? false,
     clock: input.clock ?? systemClock(),
     random: input.random ?? Math.random,
   };
+}
+
+function resolveOperations(given: APMConfig['traceOperations'] = true): readonly OperatingPackage[] {
+  if (given === false) return [];
+  return given === true ? operatingPackages : given;
 }
 
 function resolveAnalysis(input: AnalysisConfig): NonNullable<ResolvedConfig['analysis']> {

@@ -28,6 +28,7 @@ export type {
   AnalysisConfig,
   AnomalyConfig,
   APMConfig,
+  OperatingPackage,
   QueueConfig,
   SpanLimits,
   StoreConfig,

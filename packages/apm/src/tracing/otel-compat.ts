@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type {
   Context,
   ContextManager,
@@ -23,6 +24,10 @@ export interface OtelRuntime {
   /** Runs with a context active, through awaits and callbacks. */
   withContext<T>(context: Context, run: () => T): T;
   withSpan(context: Context, span: Span): Context;
+  /** Whether a context has a span, of this process or of a caller. */
+  hasSpan(context: Context): boolean;
+  /** Where the active context is kept; `undefined` when another SDK keeps it. */
+  readonly storage: AsyncLocalStorage<Context> | undefined;
   /** Runs with tracing suppressed, so that our own requests make no spans. */
   quietly<T>(run: () => T): T;
   inject(headers: Record<string, string>, context: Context): void;
@@ -124,6 +129,8 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     withContext,
     quietly: (run) => withContext(core.suppressTracing(api.ROOT_CONTEXT), run),
     withSpan: (context, span) => api.trace.setSpan(context, span),
+    hasSpan: (context) => api.trace.getSpanContext(context) !== undefined,
+    storage: foreign ? undefined : storageOf(contexts),
     inject: (headers, context) => propagator.inject(context, headers, api.defaultTextMapSetter),
     extract: (headers) => propagator.extract(api.ROOT_CONTEXT, headers, api.defaultTextMapGetter),
     ownsGlobals: owns,
@@ -139,6 +146,12 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
 }
 
 type Api = typeof import('@opentelemetry/api');
+
+/** The storage of the SDK's context manager, which is private; without it operations make spans, but no context. */
+function storageOf(contexts: ContextManager): AsyncLocalStorage<Context> | undefined {
+  const { _asyncLocalStorage: storage } = contexts as { readonly _asyncLocalStorage?: unknown };
+  return storage instanceof AsyncLocalStorage ? (storage as AsyncLocalStorage<Context>) : undefined;
+}
 
 /** Sets all three globals, or none when any of them is taken. */
 function claimGlobals(

@@ -70,6 +70,7 @@ export class Tracing {
   #waiting: ReadableSpanLike[] = [];
   #resources: SpanAttributes[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #endOperations: (() => void) | undefined;
   #started = 0;
   #ended = 0;
   #joined = 0;
@@ -108,8 +109,13 @@ export class Tracing {
 
   async start(): Promise<void> {
     if (this.#runtime !== undefined) return;
-    const { loadOtel } = await import('./otel-compat.js');
-    const { spanLimits, propagators, registerGlobals } = this.#config;
+    const [{ loadOtel }, { operationSpans }] = await Promise.all([
+      import('./otel-compat.js'),
+      import('./operation-spans.js'),
+    ]).catch((cause: unknown) => {
+      throw missingApi(cause);
+    });
+    const { spanLimits, propagators, registerGlobals, traceOperations } = this.#config;
     this.#runtime = await loadOtel({
       resource: this.#resource as Record<string, string>,
       limits: spanLimits,
@@ -127,9 +133,12 @@ export class Tracing {
     }).catch((cause: unknown) => {
       throw missingApi(cause);
     });
+    this.#endOperations = operationSpans(this.#runtime, traceOperations);
   }
 
   stop(): void {
+    this.#endOperations?.();
+    this.#endOperations = undefined;
     this.settle();
     clearTimeout(this.#timer);
     this.#timer = undefined;

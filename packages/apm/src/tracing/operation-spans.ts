@@ -1,0 +1,58 @@
+import {
+  type BegunOperation,
+  type CarriedOperation,
+  carryOperations,
+  operationCatalogue,
+} from '@mnops/core/operations';
+import type { Attributes, Context } from '@opentelemetry/api';
+import type { OtelRuntime } from './otel-compat.js';
+
+/** Number of OpenTelemetry's status for a failure. */
+const failed = 2;
+
+/**
+ * Makes spans of what the MNOps packages do in this process: `secrets read`, `dr backup`, `orchestration step`. Each is a
+ * child of the span that was active, and the parent of what the operation does. Routine work, such as an evaluation of
+ * alert rules, becomes a span only inside another one; this package's own operations never do.
+ *
+ * @param packages - Names such as `secrets`.
+ * @returns A function that ends it.
+ */
+export function operationSpans(runtime: OtelRuntime, packages: readonly string[]): () => void {
+  return carryOperations<Context>({ storage: runtime.storage, begin: (begun) => spanOf(runtime, begun) }, { packages });
+}
+
+function spanOf(runtime: OtelRuntime, begun: BegunOperation): CarriedOperation<Context> | undefined {
+  const active = runtime.activeContext();
+  const entry: { readonly routine?: boolean } = operationCatalogue[begun.name];
+  if (entry.routine === true && !runtime.hasSpan(active)) return undefined;
+  const span = runtime.tracer.startSpan(
+    `${begun.package} ${begun.operation}`,
+    { attributes: attributesOf(begun.context) },
+    active,
+  );
+  return {
+    store: runtime.withSpan(active, span),
+    end(context, failure) {
+      span.setAttributes(attributesOf(context));
+      if (failure !== undefined) {
+        span.setAttribute('error.type', failure.code);
+        span.setStatus({ code: failed });
+      }
+      span.end();
+    },
+  };
+}
+
+function attributesOf(context: BegunOperation['context']): Attributes {
+  const attributes: Attributes = {};
+  for (const [field, value] of Object.entries(context)) {
+    if (value !== null) attributes[attributeName(field)] = value;
+  }
+  return attributes;
+}
+
+/** `newBytes` becomes `mnops.new_bytes`. */
+function attributeName(field: string): string {
+  return `mnops.${field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+}
