@@ -22,5 +22,8 @@ if (trace !== undefined) console.log(traceTree(trace));
 // #endregion
 
 assert.equal(trace?.complete, true);
-assert.match(trace === undefined ? '' : traceTree(trace), /\nPOST \/orders {2}shop .*\n└─ reserve stock {2}shop → stock /);
+assert.match(
+  trace === undefined ? '' : traceTree(trace),
+  /\nPOST \/orders {2}shop .*\n└─ reserve stock {2}shop → stock /,
+);
 await apm.stop();

@@ -21,7 +21,7 @@ import { AnomalyNotices } from './anomaly-notices.js';
 import { type APMConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import { Deliveries } from './delivery/deliveries.js';
 import type { DeliveryReport } from './delivery/delivery-report.js';
-import { findTrace, keptFolder, matchingTraces, recoverableOf } from './disk/keep-traces.js';
+import { findTrace, matchingTraces, openKeptFolder, recoverableOf } from './disk/keep-traces.js';
 import type { KeptFolder } from './disk/kept-folder.js';
 import type { APMEvents } from './events.js';
 import { type Forecast, type ForecastQuery, forecastOperation } from './forecast-query.js';
@@ -65,7 +65,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #analysis: AnalysisEngine | undefined;
   readonly #sampling: Sampling;
   readonly #shared: SharedFigures;
-  readonly #kept: KeptFolder | undefined;
+  #kept: KeptFolder | undefined;
   readonly #metrics: RecordedMetrics;
   readonly #tracing: Tracing;
   readonly #deliveries: Deliveries;
@@ -96,12 +96,6 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
             closed: (anomaly) => this.#announce('anomaly:closed', anomaly),
           });
     this.#shared = sharedFigures(this.#config, this.#analysis);
-    this.#kept = keptFolder(this.#config, this.#ring, this.#shared, {
-      settle: () => this.#tracing.settle(),
-      damaged: (damage) => this.#events.emit('storage:damaged', damage),
-      degrade: (reason) => this.#lifecycle.degrade(reason),
-      recover: (reason) => this.#lifecycle.recover(reason),
-    });
     this.#deliveries = new Deliveries(this.#config, {
       emit: (event, value) => this.#events.emit(event, value),
       degrade: (reason) => this.#lifecycle.degrade(reason),
@@ -142,7 +136,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     this.metricSource = traceMetricSource(settled, now, (selection, atMs) =>
       queryRecorded(this.#metrics, name, selection, atMs),
     );
-    this.recoverable = recoverableOf(this.#config, this.#ring, this.#kept);
+    this.recoverable = recoverableOf(this.#config, this.#ring, async () => await this.#kept?.flush());
     this.healthSource = anomalyHealthSource(() => this.detectAnomalies({ open: true }), now);
   }
 
@@ -370,7 +364,11 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     const fields = { service: query?.service ?? '', operation: query?.operation ?? '' };
     return await traced('mnops:apm:find-root-cause', fields, async (context) => {
       const elapsed = (): number => this.#config.clock.monotonic();
-      const report = await findRootCauseIn(() => this.#ring.newestFirst(), query, elapsed);
+      const report = await findRootCauseIn(
+        (range) => matchingTraces(this.#ring, this.#kept, { ...range, limit: Infinity }, options.signal),
+        query,
+        elapsed,
+      );
       const { traces, candidates, verdict } = report;
       Object.assign(context, { traces: traces.normal + traces.faulty, candidates: candidates.length, verdict });
       return report;
@@ -413,7 +411,12 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   }
 
   async #start(call: Call): Promise<void> {
-    await this.#kept?.start();
+    this.#kept ??= await openKeptFolder(this.#config, this.#ring, this.#shared, {
+      settle: () => this.#tracing.settle(),
+      damaged: (damage) => this.#events.emit('storage:damaged', damage),
+      degrade: (reason) => this.#lifecycle.degrade(reason),
+      recover: (reason) => this.#lifecycle.recover(reason),
+    });
     await this.#tracing.start();
     await this.#deliveries.open(call);
     if (this.#analysis !== undefined || this.#sampling.waits) this.#schedule();

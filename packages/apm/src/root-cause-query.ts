@@ -72,7 +72,7 @@ const querySchema = v.strictObject({
 
 /** Compares the traces of two windows, with metrics and lines where there are any. Traces are assigned by their start. */
 export async function findRootCauseIn(
-  traces: () => Iterable<HeldTrace>,
+  traces: (range: { readonly from: Date; readonly to: Date }) => Iterable<HeldTrace> | AsyncIterable<HeldTrace>,
   input: RootCauseQuery,
   elapsed: () => number,
 ): Promise<RootCauseReport> {
@@ -84,7 +84,11 @@ export async function findRootCauseIn(
   const begunAt = elapsed();
   const picked = { normal: [] as Span[], faulty: [] as Span[] };
   const counts = { normal: 0, faulty: 0 };
-  for (const trace of traces()) {
+  const range = {
+    from: normal.from < faulty.from ? normal.from : faulty.from,
+    to: normal.to > faulty.to ? normal.to : faulty.to,
+  };
+  for await (const trace of traces(range)) {
     for (const [name, window] of [['normal', normal] as const, ['faulty', faulty] as const]) {
       if (trace.startMs < window.from.getTime() || trace.startMs >= window.to.getTime()) continue;
       if (counts[name] >= maxTraces) continue;

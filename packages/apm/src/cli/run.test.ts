@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Span } from '@mnops/core/spi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../delivery/span-queue.js';
-import { encodeOtlpJson } from '../encoding/otlp-json.js';
+import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { encodeOtlpJson } from '../testing/otlp-json-text.js';
 import { slowCatalogTraces } from '../testing/slow-catalog.js';
 import { run } from './run.js';
 import type { Terminal } from './terminal.js';
@@ -91,6 +92,29 @@ describe('mnops-apm', () => {
     input = JSON.stringify(JSON.parse(request(oneTrace)), null, 2);
     expect(await cli('traces', '-')).toBe(0);
     expect(out.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('reads the folder of a manager that runs, and changes nothing in it', async () => {
+    const data = join(folder, 'data');
+    const apm = new PerformanceMonitoringManager({ service: 'shop', folder: data, registerGlobals: false });
+    await apm.start();
+    await apm.ingest([...before, ...after].flat());
+    await apm.flush();
+    const files = async (): Promise<string[]> => (await readdir(data, { recursive: true })).sort();
+    const there = await files();
+    expect(await cli('traces', data, '--min-ms', '200', '--limit', '1000')).toBe(0);
+    expect(out.trim().split('\n')).toHaveLength(after.length);
+    expect(await cli('trace', data, oneTrace[0]?.traceId ?? '')).toBe(0);
+    expect(out).toContain('└─ GET /items  catalog');
+    expect(await cli('baselines', data)).toBe(0);
+    expect(out).toMatch(/catalog {2}GET \/items +80 /);
+    expect(await cli('map', data)).toBe(0);
+    expect(out).toContain('gateway  80 handled');
+    expect(await cli('cause', data, '--at', changedAt.toISOString())).toBe(0);
+    expect(out).toMatch(/\n1\. catalog/);
+    expect(await files()).toEqual(there);
+    await apm.stop();
+    expect(await cli('traces', folder)).toBe(3);
   });
 
   it('says what is wrong with a command line or a source, and how to do it', async () => {

@@ -23,11 +23,11 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     if (source === undefined || words.length !== command.words) {
       throw new UsageError(`Usage: mnops-apm ${command.usage}`);
     }
-    const apm = await openSource(source, terminal);
+    const { apm, close } = await openSource(source, terminal);
     try {
       return await command.run({ apm, options, words, terminal });
     } finally {
-      await apm.stop();
+      await close();
     }
   } catch (error) {
     return explained(error, terminal);

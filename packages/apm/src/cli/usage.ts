@@ -9,8 +9,8 @@ export const usage = `mnops-apm: traces, baselines, service map and causes, read
   map <source>               who calls whom
   cause <source> --at <time> which service a change began in
 
-A source is a file of OTLP JSON: one request, or one on each line, as the file exporter of the OpenTelemetry Collector
-writes them; - is standard input.
+A source is the folder of a PerformanceMonitoringManager, or a file of OTLP JSON: one request, or one on each line, as
+the file exporter of the OpenTelemetry Collector writes them; - is standard input. Nothing is changed in it.
 
 Options
   --service <name>           only what this service took part in

@@ -1,22 +1,26 @@
 import type { Recoverable } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
-import { folderRecoverable } from '../seams/recoverable.js';
+import { recoverableIdentity } from '../seams/recoverable-identity.js';
 import type { SharedFigures } from '../snapshot/shared-figures.js';
+import { joinTraces } from '../store/join-traces.js';
 import { matchesQuery, type TraceQuery } from '../store/trace-query.js';
 import type { HeldTrace, TraceRing } from '../store/trace-ring.js';
-import { KeptFolder, type KeptFolderOptions } from './kept-folder.js';
-import { joined } from './trace-keeper.js';
+import type { KeptFolder, KeptFolderOptions } from './kept-folder.js';
 
-/** The kept folder of a manager; `undefined` without `folder`. */
-export function keptFolder(
+/**
+ * Opens the kept folder of a manager; `undefined` without `folder`. Only now is the code for it loaded. What the ring holds
+ * already is written, too.
+ */
+export async function openKeptFolder(
   config: ResolvedConfig,
   ring: TraceRing,
   shared: SharedFigures,
   host: Pick<KeptFolderOptions, 'settle' | 'damaged' | 'degrade' | 'recover'>,
-): KeptFolder | undefined {
+): Promise<KeptFolder | undefined> {
   const { folder, store, clock, analysis } = config;
   if (folder === undefined) return undefined;
-  return new KeptFolder({
+  const { KeptFolder } = await import('./kept-folder.js');
+  const kept = new KeptFolder({
     ...host,
     folder,
     maxDiskBytes: store.maxDiskBytes,
@@ -25,18 +29,30 @@ export function keptFolder(
     shared: analysis === undefined ? undefined : shared,
     find: (traceId) => ring.get(traceId),
   });
+  for (const { traceId } of ring.newestFirst()) kept.traces.seen(traceId, clock.monotonic());
+  await kept.start();
+  return kept;
 }
 
-/** The seam by which a manager's folder is backed up. */
-export function recoverableOf(config: ResolvedConfig, ring: TraceRing, kept: KeptFolder | undefined): Recoverable {
-  return folderRecoverable({
-    folder: config.folder,
-    flush: async () => await kept?.flush(),
-    lastChangeMs: () => {
-      const newest = ring.newestFirst()[Symbol.iterator]().next();
-      return newest.done === true ? undefined : newest.value.endMs;
-    },
-  });
+/** The seam by which a manager's folder is backed up; loaded when it is used. */
+export function recoverableOf(config: ResolvedConfig, ring: TraceRing, flush: () => Promise<void>): Recoverable {
+  const load = async (): Promise<Recoverable> => {
+    const { folderRecoverable } = await import('../seams/recoverable.js');
+    return folderRecoverable({
+      folder: config.folder,
+      flush,
+      lastChangeMs: () => {
+        const newest = ring.newestFirst()[Symbol.iterator]().next();
+        return newest.done === true ? undefined : newest.value.endMs;
+      },
+    });
+  };
+  return {
+    ...recoverableIdentity,
+    snapshot: async (...all) => await (await load()).snapshot(...all),
+    restore: async (...all) => await (await load()).restore(...all),
+    verify: async (...all) => await (await load()).verify(...all),
+  };
 }
 
 /** One trace, from memory and disk. */
@@ -50,7 +66,8 @@ export async function findTrace(
   if (kept === undefined) return held;
   const here = held === undefined ? undefined : { ...held, spans: held.spans };
   const there = await kept.traces.get(traceId, signal);
-  return here !== undefined && there !== undefined ? joined(here, there) : (here ?? there);
+  if (here === undefined || there === undefined) return here ?? there;
+  return joinTraces(here, there);
 }
 
 /** Traces that match: first those in memory, then those on disk. */

@@ -1,4 +1,5 @@
 import type { Span } from '@mnops/core/spi';
+import { joinTraces } from '../store/join-traces.js';
 import type { HeldTrace } from '../store/trace-ring.js';
 import { packTraces, readHead, unpackTraces } from './trace-codec.js';
 import type { TraceSegments } from './trace-segments.js';
@@ -86,7 +87,7 @@ export class TraceKeeper {
       signal?.throwIfAborted();
       if (readHead(payload)?.traceIds.includes(traceId) !== true) continue;
       for (const trace of await unpacked(payload)) {
-        if (trace.traceId === traceId) found = found === undefined ? trace : joined(found, trace);
+        if (trace.traceId === traceId) found = found === undefined ? trace : joinTraces(found, trace);
       }
     }
     return found;
@@ -123,18 +124,4 @@ async function unpacked(payload: Uint8Array): Promise<HeldTrace[]> {
     // Its check value is right, so it was written by another version.
     return [];
   }
-}
-
-/** One trace from two parts of it, each span once. */
-export function joined(first: HeldTrace, second: HeldTrace): HeldTrace {
-  const known = new Set(first.spans.map((span) => span.spanId));
-  const spans: Span[] = [...first.spans, ...second.spans.filter((span) => !known.has(span.spanId))];
-  return {
-    traceId: first.traceId,
-    spans,
-    startMs: Math.min(first.startMs, second.startMs),
-    endMs: Math.max(first.endMs, second.endMs),
-    hasError: first.hasError || second.hasError,
-    cut: Math.max(first.cut, second.cut),
-  };
 }

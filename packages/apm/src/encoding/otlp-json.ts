@@ -21,17 +21,15 @@ const half = /\p{Surrogate}/gu;
 
 /** Room that is kept between batches; more is given back. */
 const maxKept = 4 * 1_048_576;
-let bytes = Buffer.allocUnsafeSlow(65_536);
-let position = 0;
+/** One for the process: encoding never waits, and the buffer is warm. */
+const output = { bytes: Buffer.allocUnsafeSlow(65_536), position: 0 };
 
-/** A batch as an `ExportTraceServiceRequest` in the JSON encoding of OTLP: camelCase names, hexadecimal ids, 64-bit numbers as text. */
-export function encodeOtlpJson(batch: SpanBatch): string {
-  return Buffer.from(otlpJsonBytes(batch).buffer).toString('utf8');
-}
-
-/** What `encodeOtlpJson` says, in UTF-8. */
+/**
+ * A batch as an `ExportTraceServiceRequest` in the JSON encoding of OTLP, in UTF-8: camelCase names, hexadecimal ids,
+ * 64-bit numbers as text.
+ */
 export function otlpJsonBytes(batch: SpanBatch): Uint8Array<ArrayBuffer> {
-  position = 0;
+  output.position = 0;
   let before = '{"resourceSpans":[';
   for (const { resource, scope, spans } of batch.groups) {
     const version = scope.version === undefined ? '' : `,"version":${quoted(scope.version)}`;
@@ -42,21 +40,22 @@ export function otlpJsonBytes(batch: SpanBatch): Uint8Array<ArrayBuffer> {
     before = ']}]},';
   }
   write(batch.groups.length === 0 ? `${before}]}` : ']}]}]}');
+  const { bytes, position } = output;
   const result = new Uint8Array(position);
   result.set(bytes.subarray(0, position));
-  if (bytes.length > maxKept) bytes = Buffer.allocUnsafeSlow(65_536);
+  if (bytes.length > maxKept) output.bytes = Buffer.allocUnsafeSlow(65_536);
   return result;
 }
 
 /** Writes one span at a time: a text that is put together from all of them costs more than all else when it is read. */
 function write(json: string): void {
+  const { bytes, position } = output;
   const needed = position + json.length * 3;
   if (needed > bytes.length) {
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, bytes.length * 2));
-    bytes.copy(larger, 0, 0, position);
-    bytes = larger;
+    output.bytes = Buffer.allocUnsafeSlow(Math.max(needed, bytes.length * 2));
+    bytes.copy(output.bytes, 0, 0, position);
   }
-  position += bytes.write(json, position, 'utf8');
+  output.position += output.bytes.write(json, position, 'utf8');
 }
 
 function spanJson(span: Span): string {
@@ -153,8 +152,8 @@ const asBigint = new BigUint64Array(2);
 const asHalfWords = new Uint16Array(asBigint.buffer);
 /** Positions of the four parts of a 64-bit number, the upper one first. */
 const places = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [3, 2, 1, 0] : [0, 1, 2, 3];
-let lastSeconds = 0;
-let lastSecondsText = '';
+/** The seconds that were written last: spans of one batch share theirs. */
+const last = { seconds: 0, text: '' };
 
 /** The digits of the sum of two numbers of up to 64 bits: a bigint's own conversion is several times as slow. */
 function decimal(value: bigint, more: bigint): string {
@@ -171,9 +170,9 @@ function decimal(value: bigint, more: bigint): string {
     seconds = seconds * 0x1_0000 + quotient;
   }
   if (seconds === 0) return String(nanos);
-  if (seconds !== lastSeconds) {
-    lastSeconds = seconds;
-    lastSecondsText = String(seconds);
+  if (seconds !== last.seconds) {
+    last.seconds = seconds;
+    last.text = String(seconds);
   }
-  return lastSecondsText + String(1e9 + nanos).slice(1);
+  return last.text + String(1e9 + nanos).slice(1);
 }

@@ -7,6 +7,7 @@ import { ensureFolder } from '@mnops/core/files';
 import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotSink } from '@mnops/core/spi';
 import { listNumbers, numbersFile, readNumbers } from '../disk/numbers-file.js';
 import { inspectSegment, listSegments } from '../disk/trace-segments.js';
+import { recoverableIdentity } from './recoverable-identity.js';
 
 /** What the host offers to the recovery of its folder. */
 export interface RecoverableHost {
@@ -39,10 +40,7 @@ export function folderRecoverable(host: RecoverableHost): Recoverable {
     });
   };
   return {
-    specVersion: 1,
-    kind: 'recoverable',
-    id: 'apm',
-    capabilities: { pointInTime: 'snapshot', isolatedRestore: true, inPlace: false },
+    ...recoverableIdentity,
     async snapshot(sink, call) {
       call.signal.throwIfAborted();
       const folder = placeOf({ inPlace: true });

@@ -7,9 +7,9 @@ import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/expor
 import { BasicTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../../delivery/span-queue.js';
-import { encodeOtlpJson } from '../../encoding/otlp-json.js';
 import { encodeOtlpProtobuf } from '../../encoding/otlp-protobuf.js';
 import { PerformanceMonitoringManager } from '../../performance-monitoring-manager.js';
+import { encodeOtlpJson } from '../../testing/otlp-json-text.js';
 import { spanOf } from '../../testing/spans.js';
 import { otlp, otlpHandler } from './index.js';
 

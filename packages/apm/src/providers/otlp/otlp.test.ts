@@ -10,7 +10,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, it } from 'vitest';
 import { batchOf } from '../../delivery/span-queue.js';
-import { encodeOtlpJson } from '../../encoding/otlp-json.js';
+import { encodeOtlpJson } from '../../testing/otlp-json-text.js';
 import { spanOf } from '../../testing/spans.js';
 import { plainSpan, type ReadableSpanLike, RecordedSpan } from '../../tracing/recorded-span.js';
 import { contentTypes, statusAnswer } from './answers.js';
