@@ -98,6 +98,22 @@ async function plain(): Promise<number> {
     await perSpan(provider.getTracer('bench'), () => provider.forceFlush());`);
 }
 
+async function datadog(): Promise<number> {
+  return await perSpan(`
+    const { createRequire } = await import('node:module');
+    const tracer = createRequire(${JSON.stringify(import.meta.filename)})('dd-trace');
+    tracer.init({ startupLogs: false, plugins: false, url: 'http://127.0.0.1:9' });
+    // As the other side: spans are taken, not encoded.
+    tracer._tracer._exporter.export = () => undefined;
+    const asOpenTelemetry = {
+      startSpan(name) {
+        const span = tracer.startSpan(name);
+        return { setAttribute: (key, value) => span.setTag(key, value), end: () => span.finish() };
+      },
+    };
+    await perSpan(asOpenTelemetry, async () => undefined);`);
+}
+
 const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'overhead',
@@ -125,6 +141,17 @@ const suite: BenchSuite = defineBench({
       ours: () => ours('analysis: false'),
       theirs: plain,
       runs: 7,
+    });
+    await context.compare({
+      bar: 'A7',
+      name: 'span with ten attributes, analysis and trace store on, beside dd-trace',
+      unit: 'us',
+      kind: 'cost',
+      goal: 1,
+      peer: 'dd-trace 5.132, exporter taken off',
+      ours: () => ours(''),
+      theirs: datadog,
+      runs: 5,
     });
     // At most 0.3 times the peer's.
     await context.compare({
