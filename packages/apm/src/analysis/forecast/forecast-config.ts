@@ -4,9 +4,9 @@ import * as v from 'valibot';
 export interface ForecastConfig {
   /** Length of one remembered value, rounded up to whole buckets. Default 300_000. */
   readonly stepMs?: number | undefined;
-  /** After this time an operation's load repeats. Default 86_400_000, a day; weeks are found from days. */
+  /** After this time an operation's load repeats. Default 86_400_000, a day. */
   readonly seasonMs?: number | undefined;
-  /** Seasons remembered of an operation. Default 21. */
+  /** Seasons remembered of an operation. Default 14. */
   readonly seasons?: number | undefined;
   /** Bytes for all operations; beyond, the oldest values go. Default 16 MiB. */
   readonly maxBytes?: number | undefined;
@@ -32,6 +32,6 @@ export const forecastSchema: v.GenericSchema<ForecastConfig> = v.pipe(
 export const forecastDefaults: { readonly [Key in keyof ForecastConfig]-?: number } = {
   stepMs: 300_000,
   seasonMs: 86_400_000,
-  seasons: 21,
+  seasons: 14,
   maxBytes: 16_777_216,
 };

@@ -41,12 +41,10 @@ export interface ForecastPoint {
 }
 
 /** Seasons that a forecast looks back on. */
-const maxSeasons = 21;
+const maxSeasons = 14;
 
 /** Models whose forecasts are averaged: the best few on the past are closer together than to the truth. */
-const maxModels = 3;
-/** Seasons that repeat together, as the days of a week do. */
-const seasonsTogether = 7;
+const maxModels = 6;
 
 const candidates: readonly HoltWintersRates[] = [0.002, 0.02, 0.1].flatMap((level) =>
   [undefined, 0.05, 0.2].flatMap((season) => [0, 0.7, 0.95].map((carry) => ({ level, season, carry }))),
@@ -81,7 +79,7 @@ interface Tried {
  * Forecasts a series of evenly spaced values by additive Holt-Winters smoothing, with ranges from the errors that the
  * same model made on the series so far.
  *
- * @param values - Oldest first; `NaN` is a value that is not known. Of long series the last eight seasons count.
+ * @param values - Oldest first; `NaN` is a value that is not known. Of long series the last fourteen seasons count.
  */
 export function forecastSeries(values: readonly number[], options: ForecastOptions): SeriesForecast {
   const horizon = Math.max(1, Math.floor(options.horizon));
@@ -115,17 +113,16 @@ function tried(model: SteppedModel, history: readonly number[], from: number, ho
 
 /** The mean of the models with the smallest errors on the history; all are judged from the same instants on. */
 function bestModels(history: readonly number[], season: number, horizon: number): Tried {
-  const week = seasonsTogether * season;
   // A season is learned from one, and better from two where enough is left to be judged by.
-  const from = history.length >= 3 * week ? week : history.length >= 4 * season ? 2 * season : season;
-  const lengths = from === week ? [season, week] : [season];
-  const all = lengths.flatMap((length) =>
-    candidates
-      .filter((rates) => length === season || rates.season !== undefined)
-      .map((rates) => tried(new HoltWinters(history.slice(0, from), length, rates), history, from, horizon)),
+  const from = history.length >= 4 * season ? 2 * season : season;
+  const first = history.slice(0, from);
+  const all = candidates.map((rates) => tried(new HoltWinters(first, season, rates), history, from, horizon));
+  // How the series is now counts as much as how it was in all the time.
+  const errors = new Map(
+    all.map(({ test, model }) => [model, (meanError(test) ?? Number.POSITIVE_INFINITY) + (meanError(test, true) ?? 0)]),
   );
-  const errors = new Map(all.map((one) => [one, meanError(one.test) ?? Number.POSITIVE_INFINITY]));
-  const best = all.toSorted((a, b) => (errors.get(a) as number) - (errors.get(b) as number)).slice(0, maxModels);
+  const errorOf = ({ model }: Tried): number => errors.get(model) as number;
+  const best = all.toSorted((a, b) => errorOf(a) - errorOf(b)).slice(0, maxModels);
   return { model: meanModel(best.map(({ model }) => model)), test: meanTest(best.map(({ test }) => test)) };
 }
 
