@@ -163,7 +163,8 @@ export interface APMConfig {
   readonly registerGlobals?: boolean | undefined;
   /**
    * Deliver what is held when the process ends by itself or gets SIGTERM or SIGINT, for up to 5 s; with `folder`, write
-   * the rest to disk, also at `process.exit` and at an uncaught error. Default false: the process has no handlers of ours.
+   * traces and baselines to disk then, and undelivered spans also at `process.exit` and at an uncaught error. Default
+   * false: the process has no handlers of ours.
    */
   readonly processHooks?: boolean | undefined;
   readonly clock?: Clock | undefined;

@@ -423,8 +423,10 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     if (!this.#config.processHooks) return;
     /** Whether the natural end was put off in vain. */
     let tried = false;
+    const unfinished = (): boolean => this.#deliveries.held > 0 || this.#kept?.unsaved === true;
     const finish = async (): Promise<void> => {
       this.#tracing.settle();
+      await this.#kept?.flush();
       const limits = { timeoutMs: defaultGraceMs, clock: this.#config.clock };
       await withCall(limits, async (ending) => await this.#deliveries.flushOrKeep(ending));
     };
@@ -434,11 +436,11 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       flush: finish,
       naturalEnd: () => {
         this.#tracing.settle();
-        if (tried || this.#deliveries.held === 0) return undefined;
+        if (tried || !unfinished()) return undefined;
         return finish()
           .catch(() => undefined)
           .finally(() => {
-            tried = this.#deliveries.held > 0;
+            tried = unfinished();
           });
       },
       writeNow: () => {

@@ -61,6 +61,8 @@ export class KeptFolder {
   #nextNumbersMs = 0;
   #retryAtMs: number | undefined;
   #damagedRecords = 0;
+  /** Spans that had come when everything was written the last time. */
+  #savedSpans: number | undefined;
   #started = false;
   #closed = false;
 
@@ -89,6 +91,11 @@ export class KeptFolder {
       filesRemoved: this.#segments.removed,
       damagedRecords: this.#damagedRecords,
     };
+  }
+
+  /** Whether there is something that `flush` has not written yet. */
+  get unsaved(): boolean {
+    return this.#started && this.#savedSpans !== this.traces.spans;
   }
 
   /** Reads what is whole of the folder and begins to write. A disk that fails is told by `degrade`; nothing is thrown. */
@@ -137,8 +144,10 @@ export class KeptFolder {
 
   async #saveAll(): Promise<void> {
     this.#options.settle();
+    const { spans } = this.traces;
     await this.traces.save(this.#owner, this.#options.clock.monotonic(), true);
     await this.#saveNumbers();
+    this.#savedSpans = spans;
   }
 
   async #saveNumbers(): Promise<void> {

@@ -22,6 +22,8 @@ export class TraceKeeper {
   readonly #pending = new Map<string, number>();
   readonly #evicted: HeldTrace[] = [];
   #evictedSpans = 0;
+  /** Spans that have come so far. */
+  spans = 0;
   written = 0;
   /** Traces that could not be written. */
   lost = 0;
@@ -37,6 +39,7 @@ export class TraceKeeper {
 
   /** A span of this trace has come. */
   seen(traceId: string, nowMs: number): void {
+    this.spans += 1;
     this.#pending.set(traceId, nowMs);
   }
 
