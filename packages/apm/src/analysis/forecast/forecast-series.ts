@@ -66,7 +66,11 @@ class SeasonalNaive implements SteppedModel {
   }
 
   forecast(steps: number): number {
-    return this.#last[(this.#place + steps - 1) % this.#last.length] as number;
+    const last = this.#last[(this.#place + steps - 1) % this.#last.length] as number;
+    if (!Number.isNaN(last)) return last;
+    // Never known at this place in the season: the mean of the others is the next best.
+    const known = this.#last.filter((value) => !Number.isNaN(value));
+    return known.reduce((sum, value) => sum + value, 0) / known.length;
   }
 }
 

@@ -7,6 +7,8 @@ const leastBlocks = 64;
 /** Correlation of a series with itself one season later, and rise of it from the low before, below which it has none. */
 const leastCorrelation = 0.25;
 const leastRise = 0.25;
+/** Times that a correlation must be what chance alone makes of it. */
+const chance = 4;
 /** A shorter season is taken when it explains nearly as much: this share of the best. */
 const nearlyBest = 0.9;
 
@@ -61,11 +63,14 @@ function correlationsOf(series: ArrayLike<number>): Float64Array {
 
 function bestPeak(correlations: Float64Array): Peak | undefined {
   const peaks: Peak[] = [];
+  const pairs = 2 * correlations.length;
   let lowest = 1;
   for (let lag = 1; lag < correlations.length; lag += 1) {
     const correlation = correlations[lag] as number;
     lowest = Math.min(lowest, correlation);
-    if (correlation < leastCorrelation || correlation - lowest < leastRise) continue;
+    // By chance alone a correlation of n values is about the root of 1/n.
+    const least = Math.max(leastCorrelation, chance / Math.sqrt(pairs - lag));
+    if (correlation < least || correlation - lowest < leastRise) continue;
     const around = Math.max(1, Math.floor(lag / 4));
     if (correlation === Math.max(...correlations.subarray(lag - around, lag + around + 1)))
       peaks.push({ lag, correlation });
