@@ -461,6 +461,12 @@ describe('instrumentHttp', () => {
     expect(() => instrumentHttp(new PerformanceMonitoringManager({ service: 'x' }), wrong)).toThrow(
       expect.objectContaining({ code: 'MNOPS_CORE_CONFIG_INVALID', message: expect.stringContaining('ignored') }),
     );
+    const forgotten = { ignore: () => true } as unknown as PerformanceMonitoringManager;
+    for (const none of [forgotten, undefined as unknown as PerformanceMonitoringManager]) {
+      expect(() => instrumentHttp(none)).toThrow(
+        expect.objectContaining({ code: 'MNOPS_CORE_CONFIG_INVALID', message: expect.stringContaining('apm') }),
+      );
+    }
   });
 });
 

@@ -8,6 +8,12 @@ import { instrumentServers } from './server.js';
 export type { HttpInstrumentationOptions, HttpTracing } from './instrumentation.js';
 export type { HttpRequestFacts } from './request-facts.js';
 
+const managerSchema = v.object({
+  apm: v.custom<HttpTracing>((value) => {
+    const { inject, extract, withContext } = (value ?? {}) as Partial<HttpTracing>;
+    return [inject, extract, withContext].every((part) => typeof part === 'function');
+  }, 'a PerformanceMonitoringManager'),
+});
 const optionsSchema = v.strictObject({
   incoming: v.optional(v.boolean()),
   outgoing: v.optional(v.boolean()),
@@ -28,9 +34,10 @@ const optionsSchema = v.strictObject({
  *
  * @param apm - The manager. Requests before its `start()` and after its `stop()` get no spans.
  * @returns A function that undoes it. Spans that are open still end.
- * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for options that cannot be read.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for options that cannot be read, or without a manager.
  */
 export function instrumentHttp(apm: HttpTracing, options: HttpInstrumentationOptions = {}): () => void {
+  parseOptions('instrumentHttp', managerSchema, { apm });
   parseOptions('instrumentHttp', optionsSchema, options);
   const instrumentation: ActiveInstrumentation = { apm, options: { ...options }, active: true };
   const { incoming = true, outgoing = true } = options;
