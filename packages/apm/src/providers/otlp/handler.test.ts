@@ -58,6 +58,14 @@ async function post(
 const good = encodeOtlpJson(batchOf([spanOf({ service: 'api', id: 'a', trace: 'c' })]));
 
 describe('otlpHandler', () => {
+  it('refuses what takes no spans, before the first request', () => {
+    for (const none of [undefined, { maxBytes: 1 }]) {
+      expect(() => otlpHandler(none as never)).toThrow(
+        expect.objectContaining({ code: 'MNOPS_CORE_CONFIG_INVALID', message: expect.stringContaining('intake') }),
+      );
+    }
+  });
+
   it('takes spans, plain and gzip', async () => {
     expect(await post(good)).toMatchObject({ status: 200, body: '{"partialSuccess":{}}' });
     expect(

@@ -26,6 +26,12 @@ export interface OtlpHandlerOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+const intakeSchema = v.object({
+  intake: v.custom<SpanIntake>(
+    (value) => typeof (value as SpanIntake | undefined)?.ingest === 'function',
+    'a PerformanceMonitoringManager, or something else that has `ingest`',
+  ),
+});
 const optionsSchema = v.strictObject({
   path: v.optional(v.pipe(v.string(), v.startsWith('/'))),
   maxBytes: v.optional(countSchema),
@@ -50,7 +56,7 @@ const decompress = promisify(gunzip);
  * 404 and 405 for another path or method, 408 for a body that stalls, 413 for one that is too large, 415 for another
  * encoding, 429 when too many requests are under way, 503 when the manager is stopped.
  *
- * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is unknown or malformed.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is unknown or malformed, or the intake is none.
  */
 export function otlpHandler(
   intake: SpanIntake,
@@ -62,6 +68,7 @@ export function otlpHandler(
     maxConcurrent = 32,
     timeoutMs = 10_000,
   } = parseOptions('otlpHandler', optionsSchema, options);
+  parseOptions('otlpHandler', intakeSchema, { intake });
   let running = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
