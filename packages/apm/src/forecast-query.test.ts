@@ -74,6 +74,7 @@ describe('the forecast of an operation', () => {
   it('refuses a query that cannot be read', () => {
     for (const [query, field] of [
       [{ operation: 'a', signal: 'latency', horizonMs: 1 }, 'signal'],
+      [{ operation: 'a', signal: 'metric', horizonMs: 1 }, 'signal'],
       [{ operation: 'a', signal: 'errors', horizonMs: 0 }, 'horizonMs'],
       [{ operation: 'a', signal: 'errors', horizonMs: 1, horizon: 3 }, 'horizon'],
       [{ signal: 'errors', horizonMs: 1 }, 'operation'],

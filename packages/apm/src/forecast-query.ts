@@ -6,13 +6,16 @@ import { type ForecastDoubt, type ForecastPoint, forecastSeries } from './analys
 import type { LoadHistory } from './analysis/forecast/load-history.js';
 import type { Operation } from './analysis/operation.js';
 
+/** What of an operation can be forecast. */
+export type ForecastSignal = Exclude<AnomalySignal, 'metric'>;
+
 /** What is to be forecast, and how far. */
 export interface ForecastQuery {
   readonly operation: string;
   readonly service?: string | undefined;
   readonly kind?: SpanKindName | undefined;
   /** `throughput`: spans per second; `duration`: mean milliseconds; `errors`: share of failed spans. */
-  readonly signal: AnomalySignal;
+  readonly signal: ForecastSignal;
   /** How far ahead; rounded up to whole steps, at most one season. */
   readonly horizonMs: number;
   /** Share of values that should fall between `low` and `high`. Default 0.9. */
@@ -23,7 +26,7 @@ export interface ForecastQuery {
 export interface Forecast {
   readonly operation: string;
   readonly service?: string | undefined;
-  readonly signal: AnomalySignal;
+  readonly signal: ForecastSignal;
   /**
    * Whether it may be acted on: two seasons were seen, and it was better of late than repeating the last season. Where
    * it is false, go by what is measured now.

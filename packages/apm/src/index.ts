@@ -39,7 +39,7 @@ export type { DeliveryReport, DropReason, ExporterStats, SpoolStats } from './de
 export type { DiskConfig } from './disk/disk-config.js';
 export type { DiskStats } from './disk/kept-folder.js';
 export type { APMEvents } from './events.js';
-export type { Forecast, ForecastQuery } from './forecast-query.js';
+export type { Forecast, ForecastQuery, ForecastSignal } from './forecast-query.js';
 export type { IngestReport } from './ingest.js';
 export type { Metric, MetricKind, MetricStats } from './metrics/metric.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
