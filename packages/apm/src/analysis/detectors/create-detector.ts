@@ -1,14 +1,26 @@
+import { countSchema, parseOptions } from '@mnops/core/config';
+import * as v from 'valibot';
 import { adaptiveDetector } from './adaptive.js';
-import type { Detector, DetectorOptions } from './detector.js';
+import { type Detector, type DetectorOptions, detectorKinds } from './detector.js';
 import { noveltyDetector } from './novelty.js';
 import { robustDetector } from './robust.js';
 import { seasonalDetector } from './seasonal.js';
 import { sigmaDetector } from './sigma.js';
 import { tailThresholdDetector } from './tail-threshold.js';
 
-/** A detector with nothing learned yet. */
+const optionsSchema = v.strictObject({
+  detector: v.optional(v.picklist(detectorKinds)),
+  sigma: v.optional(v.pipe(v.number(), v.finite(), v.gtValue(0))),
+  minPoints: v.optional(countSchema),
+});
+
+/**
+ * A detector with nothing learned yet.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is unknown or malformed.
+ */
 export function createDetector(options: DetectorOptions = {}): Detector {
-  const { detector = 'adaptive', sigma = 2, minPoints = 10 } = options;
+  const { detector = 'adaptive', sigma = 2, minPoints = 10 } = parseOptions('createDetector', optionsSchema, options);
   switch (detector) {
     case 'sigma':
       return sigmaDetector(sigma, minPoints);

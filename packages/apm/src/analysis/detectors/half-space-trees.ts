@@ -1,10 +1,13 @@
+import { countSchema, functionSchema, parseOptions } from '@mnops/core/config';
+import * as v from 'valibot';
+
 /** How a vector detector judges. */
 export interface VectorDetectorOptions {
   /** Numbers in each vector. */
   readonly dimensions: number;
   /** Default 25. */
   readonly trees?: number | undefined;
-  /** Halvings from the root of a tree to a leaf. Default 7. */
+  /** Halvings from the root of a tree to a leaf. Default 7, at most 20. */
   readonly depth?: number | undefined;
   /** Vectors that are compared with the window of vectors before. Default 250. */
   readonly window?: number | undefined;
@@ -86,11 +89,22 @@ class HalfSpaceTree {
   }
 }
 
+const optionsSchema = v.strictObject({
+  dimensions: countSchema,
+  trees: v.optional(countSchema),
+  depth: v.optional(v.pipe(countSchema, v.maxValue(20))),
+  window: v.optional(countSchema),
+  random: v.optional(functionSchema),
+});
+
 /**
  * Half-space trees: Tan, Ting and Liu, "Fast Anomaly Detection for Streaming Data" (IJCAI 2011). Each dimension is
  * scaled by the range of the first window.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is missing, unknown or malformed.
  */
 export function createVectorDetector(options: VectorDetectorOptions): VectorDetector {
+  parseOptions('createVectorDetector', optionsSchema, options);
   const { dimensions, trees: count = 25, depth = 7, window = 250, random = Math.random } = options;
   const trees = Array.from({ length: count }, () => new HalfSpaceTree(dimensions, depth, random));
   const low = new Float64Array(dimensions).fill(Number.POSITIVE_INFINITY);

@@ -1,3 +1,5 @@
+import { parseOptions } from '@mnops/core/config';
+import * as v from 'valibot';
 import { type BackTest, backTest, meanError, type SteppedModel } from './back-test.js';
 import { errorRanges, rangeAt } from './error-range.js';
 import { HoltWinters, type HoltWintersRates } from './holt-winters.js';
@@ -79,13 +81,22 @@ interface Tried {
   readonly test: BackTest;
 }
 
+const optionsSchema = v.strictObject({
+  horizon: v.pipe(v.number(), v.finite(), v.minValue(1)),
+  season: v.optional(v.pipe(v.number(), v.finite())),
+  coverage: v.optional(v.pipe(v.number(), v.gtValue(0), v.ltValue(1))),
+  minimum: v.optional(v.number()),
+});
+
 /**
  * Forecasts a series of evenly spaced values by additive Holt-Winters smoothing, with ranges from the errors that the
  * same model made on the series so far.
  *
  * @param values - Oldest first; `NaN` is a value that is not known. Of long series the last fourteen seasons count.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is missing, unknown or malformed.
  */
 export function forecastSeries(values: readonly number[], options: ForecastOptions): SeriesForecast {
+  parseOptions('forecastSeries', optionsSchema, options);
   const horizon = Math.max(1, Math.floor(options.horizon));
   const season = options.season === undefined ? findSeason(filledGaps(values)) : Math.floor(options.season);
   const nothing = { usable: false, method: 'seasonal-naive', points: [] } as const;
