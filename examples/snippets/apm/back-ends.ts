@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+// #region back-ends
 import { PerformanceMonitoringManager } from '@mnops/apm';
 import { consoleExporter } from '@mnops/apm/console';
 import { datadog } from '@mnops/apm/datadog';
@@ -7,7 +8,6 @@ import { jaeger } from '@mnops/apm/jaeger';
 import { newRelic } from '@mnops/apm/new-relic';
 import { zipkin } from '@mnops/apm/zipkin';
 
-// #region back-ends
 const backEnds = {
   console: () => consoleExporter(),
   jaeger: () => jaeger({ url: 'http://localhost:4318' }),

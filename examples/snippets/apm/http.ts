@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
+// #region http
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { PerformanceMonitoringManager, type Span } from '@mnops/apm';
+import { PerformanceMonitoringManager } from '@mnops/apm';
 import { instrumentHttp } from '@mnops/apm/http';
 
-// #region http
 const apm = new PerformanceMonitoringManager({ service: 'shop' });
 await apm.start();
 const undo = instrumentHttp(apm, { ignore: ({ path }) => path === '/health' });
@@ -17,7 +17,7 @@ await (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/i
 // #endregion
 
 while (apm.stats().spans.ended < 2) await new Promise((resolve) => setImmediate(resolve));
-const found: Span[] = [];
+const found = [];
 for await (const { spans } of apm.findTraces()) found.push(...spans);
 assert.deepEqual(found.map(({ kind, name }) => `${kind} ${name}`).sort(), ['client GET', 'server GET']);
 assert.equal(new Set(found.map(({ traceId }) => traceId)).size, 1);

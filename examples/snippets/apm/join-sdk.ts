@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
+// #region library
 import { PerformanceMonitoringManager } from '@mnops/apm';
 import { trace } from '@opentelemetry/api';
 
-// #region library
 const apm = new PerformanceMonitoringManager({ service: 'shop' });
 await apm.start();
 // Libraries that are instrumented for OpenTelemetry need nothing else: they find the tracer through its globals.

@@ -12,11 +12,8 @@ for (let i = 0; i < 100; i += 1) {
 // #region query
 const requests = { metric: 'http_server_request_duration_seconds', reduce: 'increase', windowMs: 60_000 } as const;
 const errors = { ...requests, match: { status_class: '5xx' }, by: ['version'] };
-const call = { ...callOf(), atMs: Date.now() + 10_000 };
-const [share] = await apm.metricSource.query(
-  { ratio: { part: errors, whole: { ...requests, by: ['version'] } } },
-  call,
-);
+const ratio = { part: errors, whole: { ...requests, by: ['version'] } };
+const [share] = await apm.metricSource.query({ ratio }, callOf({ timeoutMs: 1_000 }));
 console.log(share?.labels['version'], share?.value);
 // #endregion
 

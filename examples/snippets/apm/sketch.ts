@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+// #region sketch
 import { createDetector, LatencySketch } from '@mnops/apm/analysis';
 
-// #region sketch
 const monday = new LatencySketch();
 const tuesday = new LatencySketch();
 for (let ms = 1; ms <= 1_000; ms += 1) (ms % 2 === 0 ? monday : tuesday).add(ms);
