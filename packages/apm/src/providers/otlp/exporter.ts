@@ -44,9 +44,18 @@ export const addressSchema: v.GenericSchema<string> = v.pipe(
   v.check((text) => /^https?:\/\/[^@]+$/i.test(text), 'an http: or https: address without credentials'),
 );
 
+/** The issue names no header: what is not a name may be a line with a credential. */
+const headersSchema = v.pipe(
+  v.record(v.string(), credentialSchema),
+  v.check(
+    (headers) => Object.keys(headers).every((name) => /^[-!#$%&'*+.^_`|~\w]+$/.test(name)),
+    'names of HTTP headers, without blanks and colons',
+  ),
+);
+
 const optionsSchema = v.strictObject({
   url: addressSchema,
-  headers: v.optional(v.record(v.string(), credentialSchema)),
+  headers: v.optional(headersSchema),
   protocol: v.optional(v.picklist(['protobuf', 'json'])),
   timeoutMs: v.optional(countSchema),
   compression: v.optional(v.picklist(['gzip', 'none'])),

@@ -174,6 +174,12 @@ describe('otlp', () => {
     await expect(sending).rejects.toSatisfy((error) => codeOf(error) === 'MNOPS_CORE_TOO_LARGE');
   });
 
+  it('refuses a name that no HTTP header has, and does not repeat it', () => {
+    const make = (): unknown => otlp({ url: 'http://127.0.0.1:4318', headers: { 'api-key: canary-key-7': 'x' } });
+    expect(make).toThrow(/headers: expected names of HTTP headers/);
+    expect(make).not.toThrow(/canary-key-7/);
+  });
+
   it('refuses wrong options by name', () => {
     for (const [options, field] of [
       [{ url: 'no address' }, 'url'],
