@@ -1,5 +1,7 @@
 export type {
   ExportAnswer,
+  Notification,
+  Notifier,
   ServiceIdentity,
   Span,
   SpanAttributes,
