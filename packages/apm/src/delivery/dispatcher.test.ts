@@ -68,6 +68,26 @@ function assertExact({ stats }: Dispatcher): void {
 const unavailable = (): MnopsError => coreError('MNOPS_CORE_UNAVAILABLE', 'away');
 
 describe('Dispatcher', () => {
+  it('counts spans once when the exporter rejects with nothing, or with an answer that cannot be read', async () => {
+    const steps: Step[] = [
+      () => Promise.reject(undefined),
+      () => ({
+        accepted: 3,
+        rejected: 0,
+        get samplingRates(): never {
+          throw new Error('unreadable');
+        },
+      }),
+    ];
+    const { dispatcher, log } = dispatcherOf(exporterOf(steps));
+    for (const span of spans(3)) dispatcher.add(span);
+    await dispatcher.flush(testCall());
+    for (const span of spans(3, 3)) dispatcher.add(span);
+    await dispatcher.flush(testCall());
+    expect(dispatcher.stats).toMatchObject({ accepted: 6, delivered: 0, held: 0, dropped: { failed: 6 } });
+    expect(log).toEqual(['failed 3', 'failed 3']);
+  });
+
   it('sends after the delay, or at once when a batch is full', async () => {
     const taken: string[] = [];
     const { dispatcher, clock } = dispatcherOf(exporterOf([], taken));

@@ -297,7 +297,8 @@ export class Dispatcher {
       if (samplingRates !== undefined) this.#options.onRates?.(samplingRates);
       return undefined;
     } catch (error) {
-      if (this.#closed || !MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE')) return error;
+      // `undefined` says that the spans are settled, and an exporter may reject with just that.
+      if (this.#closed || !MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE')) return error ?? nothingSaid;
       if (spans.length === 1) return await this.#deliverShortened(spans[0] as Span, error);
       const middle = Math.ceil(spans.length / 2);
       for (const half of [spans.slice(0, middle), spans.slice(middle)]) {
@@ -424,6 +425,8 @@ export class Dispatcher {
     this.#options.onDropped(reason, count, code);
   }
 }
+
+const nothingSaid = new Error('The exporter failed without an error.');
 
 function reasonOf(error: unknown): DropReason {
   const code = codeOf(error);
