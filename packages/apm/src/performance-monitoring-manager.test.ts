@@ -319,6 +319,18 @@ describe('figures', () => {
       { ...good, startTimeUnixNano: 5 },
       { ...good, kind: 'SERVER' },
       { ...good, attributes: null },
+      { ...good, attributes: { list: { a: 1 } } },
+      { ...good, resource: { 'service.name': null } },
+      { ...good, events: [null] },
+      { ...good, links: [null] },
+      { ...good, traceState: {} },
+      { ...good, scope: {} },
+      { ...good, status: { code: 'error', message: 5 } },
+      Object.defineProperty({ ...good }, 'name', {
+        get: () => {
+          throw new Error('unreadable');
+        },
+      }),
     ];
     const report = await apm.ingest([...(bad as (typeof good)[]), good]);
     expect(report).toMatchObject({ accepted: 1, rejected: bad.length });
