@@ -107,6 +107,24 @@ describe('trace', () => {
     await expect(apm.start()).rejects.toSatisfy((error) => codeOf(error) === 'MNOPS_CORE_CLOSED');
   });
 
+  it('throws nothing at options, headers and results that throw when they are read', async () => {
+    const apm = await started();
+    const trap = new Proxy<Record<string, never>>(
+      {},
+      {
+        get: () => {
+          throw new Error('unreadable');
+        },
+      },
+    );
+    expect(apm.trace('options', trap, () => 1)).toBe(1);
+    expect(apm.trace('options', { links: trap as never }, () => 2)).toBe(2);
+    const returned: unknown = apm.trace('result', () => trap);
+    expect(Object.is(returned, trap)).toBe(true);
+    expect(apm.extract(trap).getValue(Symbol('any'))).toBeUndefined();
+    expect(apm.stats().spans).toMatchObject({ started: 3, ended: 3, open: 0 });
+  });
+
   it('throws nothing at wrong calls', async () => {
     const apm = await started();
     const wrong = apm.tracer as unknown as Record<string, (...all: unknown[]) => OtelSpan>;

@@ -222,7 +222,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** The context that a request's headers carry. Invalid headers give an empty one; nothing is thrown. */
   extract(headers: IncomingHeaders): Context {
-    return this.#tracing.runtime?.extract(headers) ?? emptyContext();
+    return this.#tracing.extract(headers) ?? emptyContext();
   }
 
   /** Runs work with a context active, such as one from `extract`. Returns what the work returned. */

@@ -67,5 +67,10 @@ function fail(span: OtelSpan, error: unknown): void {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false;
-  return typeof (value as { then?: unknown }).then === 'function';
+  try {
+    return typeof (value as { then?: unknown }).then === 'function';
+  } catch {
+    // The work has returned it: what cannot be read here is handed on as it is.
+    return false;
+  }
 }

@@ -2,6 +2,7 @@ import { coreError } from '@mnops/core';
 import type { ServiceIdentity, SpanAttributes } from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import type { ResolvedConfig } from '../config.js';
+import type { IncomingHeaders } from '../propagation/trace-context.js';
 import type { Decisions } from './deciding-tracer.js';
 import { idleSpan, idleTracer } from './idle-tracer.js';
 import type { OtelRuntime } from './otel-compat.js';
@@ -150,7 +151,7 @@ export class Tracing {
   begin(name: string, options: SpanOptions): BegunSpan {
     const runtime = this.#runtime;
     if (runtime === undefined) return { span: idleSpan(), within: (run) => run() };
-    const { kind, attributes, parent, links, root = false } = options ?? {};
+    const { kind, attributes, parent, links, root = false } = readable(options);
     let context = runtime.activeContext();
     try {
       if (parent !== undefined && parent !== null) context = isContext(parent) ? parent : runtime.extract(parent);
@@ -177,6 +178,15 @@ export class Tracing {
       this.#runtime?.inject(headers, context ?? this.#runtime.activeContext());
     } catch {
       // Headers that cannot be written leave the request as it was.
+    }
+  }
+
+  /** The context that headers carry, an empty one when they cannot be read; `undefined` while not started. Never throws. */
+  extract(headers: IncomingHeaders): Context | undefined {
+    try {
+      return this.#runtime?.extract(headers);
+    } catch {
+      return this.#runtime?.rootContext;
     }
   }
 
@@ -266,4 +276,14 @@ function missingApi(cause: unknown): unknown {
     remedy: 'Run `npm install @opentelemetry/api@1.9`.',
     cause,
   });
+}
+
+/** The options as plain values; none of them when a getter or a proxy throws. */
+function readable(options: SpanOptions | null | undefined): SpanOptions {
+  try {
+    const { kind, attributes, parent, links, root } = options ?? {};
+    return { kind, attributes, parent, root, links: links === undefined ? undefined : [...links] };
+  } catch {
+    return {};
+  }
 }
