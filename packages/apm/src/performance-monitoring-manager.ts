@@ -260,8 +260,6 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
       }
       Object.assign(context, { accepted: report.accepted, rejected: report.rejected });
     });
-    this.#ingested.accepted += report.accepted;
-    this.#ingested.rejected += report.rejected;
     return { ...report, reasons: [...report.reasons] };
   }
 
@@ -475,12 +473,14 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     const problem = spanProblem(span);
     if (problem !== undefined) {
       report.rejected += 1;
+      this.#ingested.rejected += 1;
       if (report.reasons.size < 10) report.reasons.add(problem);
       return;
     }
     const startMs = epochMs(span.startTimeUnixNano);
     const durationMs = Number(span.durationNano) / 1e6;
     report.accepted += 1;
+    this.#ingested.accepted += 1;
     // A span of our own may come back from another process.
     this.#tracing.settle();
     if (!this.#ring.add(span, startMs, startMs + durationMs)) {

@@ -4,6 +4,7 @@ import type { Shop } from './shop.js';
 import type { StepRunner } from './step.js';
 import { deploy, sendLoad } from './steps/deploy.js';
 import { expectSilence, followRequest, nameTheCause } from './steps/diagnose.js';
+import { followOrder } from './steps/follow-order.js';
 import { backUp, destroyAndRecover, drill } from './steps/recover.js';
 import { release, watchAlert } from './steps/release.js';
 import { rotate } from './steps/rotate.js';
@@ -31,6 +32,7 @@ export async function tellStory(shop: Shop, steps: StepRunner, variant: 'faulty'
     const good = await steps.run('Release a good catalog as a canary', (step) => release(shop, observer, 'good', step));
     await steps.run('Hear nothing', (step) => expectSilence(shop, observer, good, step));
   }
+  await steps.run('Follow one order through every package', (step) => followOrder(shop, step));
   const backup = await steps.run('Back up orders, vault and logs', (step) => backUp(shop, observer, step));
   const rehearsed = await steps.run('Drill the recovery', (step) => drill(shop, observer, step));
   const map = mapOf(shop);
