@@ -95,6 +95,11 @@ const damage: Campaign = defineCampaign({
 
 /** Two processes on one folder, both killed; what either had on disk must arrive, each span once. */
 async function kill(folder: string, receiver: CountingReceiver, delays: readonly number[]): Promise<string[]> {
+  let begun = 0;
+  let allBegun = (): void => undefined;
+  const together = new Promise<void>((resolve) => {
+    allBegun = resolve;
+  });
   const promised = await Promise.all(
     delays.map(async (delayMs, index) => {
       const args = ['--conditions=@mnops/source', '--import', 'tsx', program, folder, 'http://127.0.0.1:9'];
@@ -106,6 +111,10 @@ async function kill(folder: string, receiver: CountingReceiver, delays: readonly
         text += chunk;
       });
       await once(child.stdout, 'data');
+      begun += 1;
+      if (begun === delays.length) allBegun();
+      // One that began after the other's death would take its spans over, and promise them a second time.
+      await together;
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       child.kill('SIGKILL');
       await once(child, 'close');
