@@ -11,8 +11,8 @@ export function setRandomFlag(
   parent: SpanContext | undefined,
   valid: (context: SpanContext) => boolean,
 ): void {
-  // Spans that record nothing may share one context without ids.
-  if (!valid(span.spanContext())) return;
+  // Spans that record nothing may share one context without ids; those that record have ids, which need no look.
+  if (!span.isRecording() && !valid(span.spanContext())) return;
   const context: { traceFlags: number; traceId: string } = span.spanContext();
   const isRandom = parent?.traceId === context.traceId ? (parent.traceFlags & random) !== 0 : true;
   if (isRandom) context.traceFlags |= random;
