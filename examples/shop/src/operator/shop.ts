@@ -13,6 +13,7 @@ import type { ContainerOrchestrationManager } from '@mnops/orchestration';
 import { encryptedFile, SecretsManager } from '@mnops/secrets';
 import { LoadMonitor } from '../load/load-monitor.js';
 import { credentialRotator } from './credential-rotator.js';
+import { onCallLog } from './on-call.js';
 import type { ServiceSetting } from './services.js';
 import { orchestrator, prepareFolder, type ShopFolder } from './shop-folder.js';
 
@@ -110,6 +111,7 @@ export async function openShop(folder: ShopFolder, programs: string): Promise<Sh
   const monitoring = new MonitoringStackManager({
     service: 'operator',
     rules,
+    notifiers: [onCallLog(logs)],
     metricSources: { proxy: orchestration.metricSource, traces: apm.metricSource },
   });
   const recovery = new DisasterRecoveryManager({

@@ -12,7 +12,7 @@ export function reportPage(data: ReportData): string {
     section('The run', loadCharts(data) + marks(data)),
     section('Alerts', alertTimeline(data)),
     section('Root cause', rootCause(data)),
-    section('One failing request', waterfall(data)),
+    ...data.traces.map((trace) => section(trace.title, waterfall(trace))),
     section('Service map', serviceMap(data)),
     section('Recovery', data.recoveries.map(recovery).join('')),
     section('Every step', steps(data)),

@@ -29,6 +29,15 @@ export interface SpanRow {
   readonly error: boolean;
 }
 
+/** A piece of work with all spans of its trace, of every process. */
+export interface TracedWork {
+  readonly title: string;
+  readonly traceId: string;
+  /** The log line that led to it. */
+  readonly logLine?: string | undefined;
+  readonly spans: readonly SpanRow[];
+}
+
 /** A recovery or a drill with what it measured. */
 export interface RecoveryFigures {
   readonly title: string;
@@ -59,9 +68,8 @@ export interface ReportData {
     }[];
   };
   readonly alerts: readonly AlertSpan[];
-  readonly trace?:
-    | { readonly traceId: string; readonly logLine: string; readonly spans: readonly SpanRow[] }
-    | undefined;
+  /** The traces that were followed, in the order of the story. */
+  readonly traces: readonly TracedWork[];
   readonly rootCause?:
     | { readonly title: string; readonly evidence: readonly string[]; readonly others: readonly string[] }
     | undefined;

@@ -1,16 +1,16 @@
-import type { RecoveryFigures, ReportData } from './report-data.js';
+import type { RecoveryFigures, TracedWork } from './report-data.js';
 import { duration, escapeHtml } from './svg.js';
 
 /** The spans of one trace as bars over time. */
-export function waterfall({ trace }: ReportData): string {
-  if (trace === undefined) return '<p class="none">No failing request to follow.</p>';
+export function waterfall(trace: TracedWork): string {
   const total = Math.max(1, ...trace.spans.map(({ startMs, durationMs }) => startMs + durationMs));
   const rows = trace.spans.map(({ name, service, version, depth, startMs, durationMs, error }) => {
     const label = `<span class="span-name" style="padding-left:${depth * 14}px"><b>${escapeHtml(service)}</b> <small>${escapeHtml(version)}</small> ${escapeHtml(name)}</span>`;
     const bar = `<span class="track"><i class="${error ? 'bad' : ''}" style="left:${(startMs / total) * 100}%;width:${Math.max(0.6, (durationMs / total) * 100)}%"></i></span>`;
     return `<li>${label}${bar}<span class="took">${duration(durationMs)}</span></li>`;
   });
-  return `<p>Log line <code>${escapeHtml(trace.logLine)}</code></p><p>Trace <code>${escapeHtml(trace.traceId)}</code></p><ol class="waterfall">${rows.join('')}</ol>`;
+  const line = trace.logLine === undefined ? '' : `<p>Log line <code>${escapeHtml(trace.logLine)}</code></p>`;
+  return `${line}<p>Trace <code>${escapeHtml(trace.traceId)}</code></p><ol class="waterfall">${rows.join('')}</ol>`;
 }
 
 /** Phases of a drill or a recovery, and how its figures compare with the tier. */

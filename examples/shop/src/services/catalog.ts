@@ -4,15 +4,14 @@ import { required, startService } from './service.js';
 const service = await startService();
 const orders = required('ORDERS_URL');
 const secrets = await openSecrets();
-const credential = secrets.handle('shop/orders-credential');
-await credential.ready();
 
 /** Version 2 brings discounts: `on` works, `faulty` is a release with a bug, which is slow and fails one time in twenty. */
 const discounts = process.env['SHOP_DISCOUNTS'] ?? 'off';
 
-/** The credential as it is at this moment: a rotation reaches the next request. */
-function authorization(): Record<string, string> {
-  return { authorization: `Bearer ${credential.current.reveal()}` };
+/** The credential as it is at this moment, mostly from the cache, which follows what the operator writes. */
+async function authorization(): Promise<Record<string, string>> {
+  const credential = await secrets.getOrThrow('shop/orders-credential');
+  return { authorization: `Bearer ${credential.reveal()}` };
 }
 
 function discounted(price: number): Promise<number> {
@@ -28,7 +27,7 @@ await service.serve(
   {
     'GET /products/:sku': async ({ parameter }) => {
       const stock = await service.call('orders', 'GET', `${orders}/stock/${encodeURIComponent(parameter)}`, {
-        headers: authorization(),
+        headers: await authorization(),
       });
       if (stock.status !== 200) return { status: 502, body: { error: 'no stock figure' } };
       const price = 100 + Number(parameter.replace(/\D/g, '')) * 10;
@@ -37,7 +36,7 @@ await service.serve(
     },
     'POST /orders': async (request) => {
       const answer = await service.call('orders', 'POST', `${orders}/orders`, {
-        headers: authorization(),
+        headers: await authorization(),
         body: await request.json(),
       });
       return answer.status < 500 ? answer : { status: 502, body: { error: 'the order was not taken' } };

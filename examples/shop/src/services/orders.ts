@@ -36,6 +36,7 @@ await service.serve(
         return { status: 400, body: { error: 'sku and quantity are needed' } };
       const order = { id: randomUUID(), sku, quantity, at: new Date().toISOString() };
       await appendFile(orderFile, `${JSON.stringify(order)}\n`, { flush: true });
+      service.log.info('order taken', { order: order.id });
       return { status: 201, body: order };
     },
   },

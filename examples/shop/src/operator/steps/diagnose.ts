@@ -1,5 +1,5 @@
-import type { Span } from '@mnops/apm';
-import type { ReportData, SpanRow } from '../../report/report-data.js';
+import type { ReportData, TracedWork } from '../../report/report-data.js';
+import { spanRows } from '../observed-trace.js';
 import type { Observer } from '../observer.js';
 import type { Shop } from '../shop.js';
 import type { StepContext } from '../step.js';
@@ -81,7 +81,7 @@ export async function followRequest(
   shop: Shop,
   { startedMs }: Release,
   { expect, say }: StepContext,
-): Promise<ReportData['trace']> {
+): Promise<TracedWork | undefined> {
   const search = () =>
     shop.logs.search({ from: new Date(startedMs), level: 'error', where: { service: 'catalog' }, limit: 20 });
   await until(async () => (await search()).entries.length > 0, 10_000, 200);
@@ -110,26 +110,8 @@ export async function followRequest(
     expect('it failed in version 2.0.0', failing.includes('2.0.0'), `${failing.length} failing spans`);
     const thrown = entry.attributes['exception.message'];
     const logLine = `${entry.level} ${entry.message}${typeof thrown === 'string' ? `: ${thrown}` : ''}`;
-    return { traceId, logLine, spans: waterfallRows(trace.spans) };
+    return { title: 'One failing request', traceId, logLine, spans: spanRows(trace) };
   }
   expect('one of them leads to a whole trace', false, 'none does');
   return undefined;
-}
-
-function waterfallRows(spans: readonly Span[]): SpanRow[] {
-  const byId = new Map(spans.map((span) => [span.spanId, span]));
-  const start = spans[0]?.startTimeUnixNano ?? 0n;
-  const depthOf = (span: Span): number => {
-    const parent = span.parentSpanId === undefined ? undefined : byId.get(span.parentSpanId);
-    return parent === undefined ? 0 : depthOf(parent) + 1;
-  };
-  return spans.map((span) => ({
-    name: span.name,
-    service: String(span.resource['service.name'] ?? ''),
-    version: String(span.resource['service.version'] ?? ''),
-    depth: depthOf(span),
-    startMs: Number(span.startTimeUnixNano - start) / 1e6,
-    durationMs: Number(span.durationNano) / 1e6,
-    error: span.status.code === 'error',
-  }));
 }

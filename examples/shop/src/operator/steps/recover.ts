@@ -5,13 +5,15 @@ import { callOf } from '@mnops/core';
 import type { HealthSource } from '@mnops/core/spi';
 import type { BackupResult, RecoveryOutcome, RecoveryPlan } from '@mnops/dr';
 import { ContainerOrchestrationManager, local } from '@mnops/orchestration';
-import type { RecoveryFigures } from '../../report/report-data.js';
+import type { RecoveryFigures, TracedWork } from '../../report/report-data.js';
+import { ask } from '../client.js';
 import { tryCredential } from '../credential-rotator.js';
 import type { Observer } from '../observer.js';
 import { ordersService } from '../services.js';
 import { credentialPath, type Shop } from '../shop.js';
 import type { StepContext } from '../step.js';
 import { pause, until } from '../wait.js';
+import { expectOneTrace } from './follow.js';
 
 /** Backs up the data of orders, the vault and the logs into one recovery point. */
 export async function backUp(shop: Shop, observer: Observer, { expect, say }: StepContext): Promise<BackupResult> {
@@ -47,9 +49,8 @@ export async function destroyAndRecover(
   observer: Observer,
   backup: BackupResult,
   { expect, say }: StepContext,
-): Promise<RecoveryFigures> {
+): Promise<{ figures: RecoveryFigures; trace: TracedWork | undefined }> {
   const { load, monitoring, recovery } = shop;
-  await announce(shop, 'Maintenance: orders is being recovered');
   observer.mark('maintenance', 'orders data destroyed');
   const lastWriteAt = await lastOrderAt(shop);
   const outageStartedAt = new Date();
@@ -65,7 +66,13 @@ export async function destroyAndRecover(
     exact = await compareWithBackup(shop.folder.orders, backup);
     await plan.start?.({} as never);
   };
-  const outcome = await recovery.recover({ ...plan, start }, { outageStartedAt, lastWriteAt });
+  const { traceId, outcome } = await shop.apm.trace('recover the shop', async (span) => {
+    await announce(shop, 'Maintenance: orders is being recovered');
+    return {
+      traceId: span.spanContext().traceId,
+      outcome: await recovery.recover({ ...plan, start }, { outageStartedAt, lastWriteAt }),
+    };
+  });
   observer.mark('good', 'orders recovered');
   expect(
     'every file is byte-exact against the hashes of the backup',
@@ -94,7 +101,7 @@ export async function destroyAndRecover(
   );
   await announce(shop, 'Maintenance over');
   await until(() => monitoring.alerts().length === 0, 10_000);
-  return figures;
+  return { figures, trace: await expectOneTrace(shop, traceId, { expect, say }) };
 }
 
 /** One plan for the drill and for the day it is needed. */
@@ -138,17 +145,9 @@ function healthOf(good: () => Promise<boolean>): HealthSource {
 
 /** Whether a client gets a product and can place an order. */
 async function answers(shop: Shop): Promise<boolean> {
-  const gateway = await shop.url('gateway');
   try {
-    const product = await fetch(`${gateway}/products/sku-1`, { signal: AbortSignal.timeout(1_000) });
-    await product.arrayBuffer();
-    const order = await fetch(`${gateway}/orders`, {
-      method: 'POST',
-      body: JSON.stringify({ sku: 'sku-1', quantity: 1 }),
-      headers: { 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(1_000),
-    });
-    await order.arrayBuffer();
+    const product = await ask(shop, 'GET', '/products/sku-1');
+    const order = await ask(shop, 'POST', '/orders', { sku: 'sku-1', quantity: 1 });
     return product.status === 200 && order.status === 201;
   } catch {
     return false;
