@@ -1,10 +1,10 @@
 import { codeOf, MnopsError, withCall } from '@mnops/core';
 import { traced } from '@mnops/core/operations';
 import type { Call, Clock, ExportAnswer, SecretResolver, Span, TraceExporter } from '@mnops/core/spi';
+import { shortenSpan } from '../encoding/shorten-span.js';
 import { Circuit } from './circuit.js';
 import type { DropReason, ExporterStats } from './delivery-report.js';
 import { type HeldBatch, HeldSpans, type HeldSpansDisk } from './held-spans.js';
-import { shrinkLengths, shrinkSpan } from './shrink-span.js';
 import { batchOf } from './span-queue.js';
 import type { SpoolRecord } from './spool-segment.js';
 
@@ -33,6 +33,8 @@ export interface DispatcherDisk extends HeldSpansDisk {
   readonly intervalMs: number;
 }
 
+/** Longest texts that are tried for a span that is too large, one after the other. */
+const shorterTexts = [4_096, 1_024, 256];
 /** Refusals as bad data until spans on disk are given up. */
 const mostRefusals = 3;
 /** Errors about the back end's address or the credential: another day the same spans may pass. */
@@ -312,9 +314,10 @@ export class Dispatcher {
   /** A single span that is too large: its longest texts are cut. */
   async #deliverShortened(span: Span, tooLarge: unknown): Promise<unknown> {
     let error = tooLarge;
-    for (const length of shrinkLengths) {
-      const smaller = shrinkSpan(span, length);
-      if (smaller === undefined) continue;
+    for (const text of shorterTexts) {
+      // Lists are cut to as many members as texts have hundreds.
+      const smaller = shortenSpan(span, { text, list: Math.floor(text / 100) });
+      if (smaller === span) continue;
       try {
         const { accepted } = await this.#sendWithRetries([smaller]);
         this.#up();

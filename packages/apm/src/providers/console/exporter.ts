@@ -1,6 +1,7 @@
 import { parseOptions } from '@mnops/core/config';
 import type { Span, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { exporterIdSchema } from '../exporter-id.js';
 import { jsonLine } from './json-line.js';
 import { traceTree } from './trace-tree.js';
 
@@ -22,7 +23,7 @@ const optionsSchema = v.strictObject({
       'a stream to write to',
     ),
   ),
-  id: v.optional(v.pipe(v.string(), v.nonEmpty())),
+  id: v.optional(exporterIdSchema),
 });
 
 /**

@@ -3,15 +3,15 @@ import { parseOptions } from '@mnops/core/config';
 import { type HttpResponse, resourceUrl } from '@mnops/core/http';
 import type { JsonValue, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { packageVersion } from '../../package-version.js';
 import {
   addressSchema,
-  assertFits,
+  httpExporter,
+  isTaken,
   type ReceiverOptions,
-  receiverClient,
   receiverSchema,
   refusalOf,
-} from '../../delivery/http-receiver.js';
-import { packageVersion } from '../../package-version.js';
+} from '../http-exporter.js';
 import { type ContainerHeaders, containerHeaders } from './container.js';
 import { encodeDatadog } from './encode.js';
 
@@ -37,32 +37,22 @@ export function datadog(options: DatadogOptions = {}): TraceExporter {
     url: base = 'http://localhost:8126',
     maxRequestBytes = 8_388_608,
     id = 'datadog',
-    client: given,
+    ...rest
   } = parseOptions('datadog', optionsSchema, options);
-  const url = resourceUrl(base, 'v0.4', 'traces');
-  const client = given ?? receiverClient();
   const own = { runtimeId: randomUUID(), pid: process.pid };
   let container: Promise<ContainerHeaders> | undefined;
-
-  return {
-    specVersion: 1,
-    kind: 'trace-exporter',
+  return httpExporter({
     id,
-    capabilities: {
-      maxRequestBytes,
-      maxSpansPerRequest: 10_000,
-      partialSuccess: false,
-      safeToRepeat: true,
-      delivers: 'remote',
-    },
-    async export(batch, call) {
-      if (batch.spanCount === 0) return { accepted: 0, rejected: 0 };
-      const { bytes, traceCount } = encodeDatadog(batch, own);
-      assertFits(bytes.length, maxRequestBytes, id);
+    capabilities: { maxRequestBytes, partialSuccess: false, safeToRepeat: true },
+    method: 'PUT',
+    url: resourceUrl(base, 'v0.4', 'traces'),
+    compression: 'none',
+    timeoutMs: rest.timeoutMs,
+    client: rest.client,
+    request: async (batch) => {
       container ??= containerHeaders();
-      const response = await client.request({
-        method: 'PUT',
-        url,
+      const { bytes, traceCount } = encodeDatadog(batch, own);
+      return {
         headers: {
           'content-type': 'application/msgpack',
           'datadog-meta-lang': 'nodejs',
@@ -73,17 +63,14 @@ export function datadog(options: DatadogOptions = {}): TraceExporter {
           ...(await container),
         },
         body: bytes,
-        signal: call.signal,
-      });
-      if (response.status < 200 || response.status > 299) throw refusalOf(response, id);
-      const samplingRates = ratesOf(response);
-      return { accepted: batch.spanCount, rejected: 0, ...(samplingRates === undefined ? {} : { samplingRates }) };
+        answer: (response) => {
+          if (!isTaken(response)) throw refusalOf(response, id);
+          const samplingRates = ratesOf(response);
+          return { accepted: batch.spanCount, rejected: 0, ...(samplingRates === undefined ? {} : { samplingRates }) };
+        },
+      };
     },
-    // A client that was handed in belongs to its owner.
-    async close() {
-      if (given === undefined) await client.close();
-    },
-  };
+  });
 }
 
 /** The rates of an answer; `undefined` when it has none. The spans are taken either way: old agents answer `OK`. */

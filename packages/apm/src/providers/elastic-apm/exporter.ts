@@ -5,13 +5,12 @@ import type { Call, Credential, ExportAnswer, JsonValue, TraceExporter } from '@
 import * as v from 'valibot';
 import {
   addressSchema,
-  assertFits,
-  compressed,
+  httpExporter,
+  isTaken,
   type ReceiverOptions,
-  receiverClient,
   receiverSchema,
   refusalOf,
-} from '../../delivery/http-receiver.js';
+} from '../http-exporter.js';
 import { encodeIntake } from './encode.js';
 
 /** Where spans go. `maxRequestBytes` is 768 KiB and `id` is `elastic-apm` unless given. */
@@ -52,47 +51,28 @@ export function elasticApm(options: ElasticApmOptions = {}): TraceExporter {
     url: base = 'http://127.0.0.1:8200',
     maxRequestBytes = 786_432,
     id = 'elastic-apm',
-    client: given,
+    timeoutMs,
+    client,
     ...login
   } = parseOptions('elasticApm', optionsSchema, options);
-  const url = resourceUrl(base, 'intake', 'v2', 'events');
-  const client = given ?? receiverClient();
-
-  return {
-    specVersion: 1,
-    kind: 'trace-exporter',
+  return httpExporter({
     id,
-    capabilities: {
-      maxRequestBytes,
-      maxSpansPerRequest: 10_000,
-      partialSuccess: true,
-      // The server gives each document an id of its own.
-      safeToRepeat: false,
-      delivers: 'remote',
-    },
-    async export(batch, call) {
-      if (batch.spanCount === 0) return { accepted: 0, rejected: 0 };
+    // The server gives each document an id of its own, so a repeated batch makes doubles.
+    capabilities: { maxRequestBytes, partialSuccess: true, safeToRepeat: false },
+    method: 'POST',
+    url: resourceUrl(base, 'intake', 'v2', 'events'),
+    compression: 'gzip',
+    timeoutMs,
+    client,
+    request: async (batch, call) => {
       const { text, eventCount } = encodeIntake(batch);
-      const body = Buffer.from(text);
-      assertFits(body.length, maxRequestBytes, id);
-      const response = await client.request({
-        method: 'POST',
-        url,
-        headers: {
-          'content-type': 'application/x-ndjson',
-          'content-encoding': 'gzip',
-          ...(await authorization(login, call)),
-        },
-        body: await compressed(body),
-        signal: call.signal,
-      });
-      return answerOf(response, batch.spanCount, eventCount, id);
+      return {
+        headers: { 'content-type': 'application/x-ndjson', ...(await authorization(login, call)) },
+        body: Buffer.from(text),
+        answer: (response) => answerOf(response, batch.spanCount, eventCount, id),
+      };
     },
-    // A client that was handed in belongs to its owner.
-    async close() {
-      if (given === undefined) await client.close();
-    },
-  };
+  });
 }
 
 async function authorization(
@@ -111,13 +91,13 @@ interface IntakeAnswer {
 
 function answerOf(response: HttpResponse, spanCount: number, eventCount: number, id: string): ExportAnswer {
   const { status, bytes } = response;
-  const isTaken = status >= 200 && status <= 299;
+  const taken = isTaken(response);
   // The server answers 400 as soon as one document is wrong, although it takes the others.
-  if (!isTaken && status !== 400) throw refusalOf(response, id);
-  if (isTaken && bytes.length === 0) return { accepted: spanCount, rejected: 0 };
-  const told = isTaken ? intakeAnswer(response.json()) : intakeAnswer(parsed(response));
+  if (!taken && status !== 400) throw refusalOf(response, id);
+  if (taken && bytes.length === 0) return { accepted: spanCount, rejected: 0 };
+  const told = taken ? intakeAnswer(response.json()) : intakeAnswer(parsed(response));
   if (told === undefined) {
-    if (isTaken) return { accepted: spanCount, rejected: 0 };
+    if (taken) return { accepted: spanCount, rejected: 0 };
     throw refusalOf(response, id);
   }
   // Documents of exceptions are no spans: losing one loses no span.

@@ -1,32 +1,21 @@
-import { countSchema, parseOptions } from '@mnops/core/config';
-import { type HttpClient, isHttpClient } from '@mnops/core/http';
+import { parseOptions } from '@mnops/core/config';
 import type { TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { addressSchema, otlpExporter } from '../otlp/exporter.js';
+import { addressSchema, compressionSchema, type ReceiverOptions, receiverSchema } from '../http-exporter.js';
+import { otlpExporter } from '../otlp/exporter.js';
 
-/** Where Jaeger is, and how spans go there. */
-export interface JaegerOptions {
+/** Where Jaeger is, and how spans go there. `maxRequestBytes` is 4 MiB and `id` is `jaeger` unless given. */
+export interface JaegerOptions extends ReceiverOptions {
   /** Address of its OTLP/HTTP receiver. Default `http://localhost:4318`. */
   readonly url?: string | undefined;
   /** Default `none`: Jaeger is mostly near. */
   readonly compression?: 'gzip' | 'none' | undefined;
-  /** Bytes of one request before compression; a larger batch is split. Default 4 MiB. */
-  readonly maxRequestBytes?: number | undefined;
-  /** Milliseconds for one exchange. Default 10,000. */
-  readonly timeoutMs?: number | undefined;
-  /** Name in counters and events. Default `jaeger`; needed when there are two. */
-  readonly id?: string | undefined;
-  /** Ready client. Default: one of its own that refuses answers over 64 KiB. */
-  readonly client?: HttpClient | undefined;
 }
 
 const optionsSchema = v.strictObject({
+  ...receiverSchema,
   url: v.optional(addressSchema),
-  compression: v.optional(v.picklist(['gzip', 'none'])),
-  maxRequestBytes: v.optional(countSchema),
-  timeoutMs: v.optional(countSchema),
-  id: v.optional(v.pipe(v.string(), v.nonEmpty())),
-  client: v.optional(v.custom<HttpClient>(isHttpClient, 'an HTTP client')),
+  compression: v.optional(compressionSchema),
 });
 
 /**

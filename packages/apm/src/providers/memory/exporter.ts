@@ -1,6 +1,7 @@
 import { countSchema, parseOptions } from '@mnops/core/config';
 import type { Span, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { exporterIdSchema } from '../exporter-id.js';
 
 /** How much is kept. */
 export interface MemoryExporterOptions {
@@ -20,7 +21,7 @@ export interface MemoryExporter extends TraceExporter {
 
 const optionsSchema = v.strictObject({
   maxSpans: v.optional(countSchema),
-  id: v.optional(v.pipe(v.string(), v.nonEmpty())),
+  id: v.optional(exporterIdSchema),
 });
 
 /**

@@ -1,26 +1,20 @@
-import { countSchema, credentialSchema, parseOptions } from '@mnops/core/config';
-import { type HttpClient, isHttpClient } from '@mnops/core/http';
-import type { Credential, TraceExporter } from '@mnops/core/spi';
+import { credentialSchema, parseOptions } from '@mnops/core/config';
+import type { Credential, SpanBatch, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { shortenAttributes, shortenSpan } from '../../encoding/shorten-span.js';
+import { compressionSchema, type ReceiverOptions, receiverSchema } from '../http-exporter.js';
 import { otlpExporter } from '../otlp/exporter.js';
-import { cutBatch } from './cut-values.js';
 
-/** Which New Relic, and how spans go there. */
-export interface NewRelicOptions {
+/** Which New Relic, and how spans go there. `id` is `new-relic` unless given. */
+export interface NewRelicOptions extends Omit<ReceiverOptions, 'maxRequestBytes'> {
   /** Where the account is kept. Default `us`. */
   readonly region?: 'us' | 'eu' | 'fedramp' | undefined;
   /** License key, sent as `api-key`; a reference such as `secret://newrelic#key` is resolved at each request. */
   readonly apiKey: Credential;
   /** Default `gzip`. */
   readonly compression?: 'gzip' | 'none' | undefined;
-  /** Milliseconds for one exchange. Default 10,000. */
-  readonly timeoutMs?: number | undefined;
   /** Another address, such as a proxy's; `https:` only, because the key goes with every request. */
   readonly url?: string | undefined;
-  /** Name in counters and events. Default `new-relic`; needed when there are two. */
-  readonly id?: string | undefined;
-  /** Ready client. Default: one of its own that refuses answers over 64 KiB. */
-  readonly client?: HttpClient | undefined;
 }
 
 const endpoints = {
@@ -29,11 +23,12 @@ const endpoints = {
   fedramp: 'https://gov-otlp.nr-data.net',
 } as const;
 
+const { maxRequestBytes: _, ...receiver } = receiverSchema;
 const optionsSchema = v.strictObject({
+  ...receiver,
   region: v.optional(v.picklist(['us', 'eu', 'fedramp'])),
   apiKey: credentialSchema,
-  compression: v.optional(v.picklist(['gzip', 'none'])),
-  timeoutMs: v.optional(countSchema),
+  compression: v.optional(compressionSchema),
   url: v.optional(
     v.pipe(
       v.string(),
@@ -41,12 +36,12 @@ const optionsSchema = v.strictObject({
       v.check((text) => /^https:\/\/[^@]+$/i.test(text), 'an https: address without credentials'),
     ),
   ),
-  id: v.optional(v.pipe(v.string(), v.nonEmpty())),
-  client: v.optional(v.custom<HttpClient>(isHttpClient, 'an HTTP client')),
 });
 
 /** New Relic refuses payloads over 1 MB, before and after compression. */
 const maxRequestBytes = 1_000_000;
+/** And texts over this many characters. */
+const lengths = { text: 4_095 };
 
 /**
  * Delivers spans to New Relic by OTLP in protobuf: payloads of at most 1 MB, and texts in attributes of at most 4,095
@@ -71,5 +66,16 @@ export function newRelic(options: NewRelicOptions): TraceExporter {
     compression,
     maxRequestBytes,
   });
-  return { ...exporter, export: (batch, call) => exporter.export(cutBatch(batch), call) };
+  return { ...exporter, export: (batch, call) => exporter.export(shortened(batch), call) };
+}
+
+function shortened({ groups, spanCount }: SpanBatch): SpanBatch {
+  return {
+    spanCount,
+    groups: groups.map(({ resource, scope, spans }) => ({
+      resource: shortenAttributes(resource, lengths),
+      scope,
+      spans: spans.map((span) => shortenSpan(span, lengths)),
+    })),
+  };
 }

@@ -1,17 +1,18 @@
-import { credentialSchema, parseOptions } from '@mnops/core/config';
+import { parseOptions } from '@mnops/core/config';
 import { resourceUrl } from '@mnops/core/http';
 import type { Credential, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import {
   addressSchema,
-  assertFits,
-  compressed,
+  compressionSchema,
+  headersSchema,
+  httpExporter,
+  isTaken,
   type ReceiverOptions,
-  receiverClient,
   receiverSchema,
   refusalOf,
   resolvedHeaders,
-} from '../../delivery/http-receiver.js';
+} from '../http-exporter.js';
 import { encodeZipkin } from './encode.js';
 
 /** Where spans go, and how. `maxRequestBytes` is 4 MiB and `id` is `zipkin` unless given. */
@@ -27,8 +28,8 @@ export interface ZipkinOptions extends ReceiverOptions {
 const optionsSchema = v.strictObject({
   ...receiverSchema,
   url: v.optional(addressSchema),
-  headers: v.optional(v.record(v.string(), credentialSchema)),
-  compression: v.optional(v.picklist(['gzip', 'none'])),
+  headers: v.optional(headersSchema),
+  compression: v.optional(compressionSchema),
 });
 
 /**
@@ -45,44 +46,24 @@ export function zipkin(options: ZipkinOptions = {}): TraceExporter {
     id = 'zipkin',
     headers = {},
     compression = 'none',
-    client: given,
+    ...rest
   } = parseOptions('zipkin', optionsSchema, options);
   const isWhole = base.replace(/\/+$/, '').endsWith('/api/v2/spans');
-  const url = isWhole ? base : resourceUrl(base, 'api', 'v2', 'spans');
-  const client = given ?? receiverClient();
-
-  return {
-    specVersion: 1,
-    kind: 'trace-exporter',
+  return httpExporter({
     id,
-    capabilities: {
-      maxRequestBytes,
-      maxSpansPerRequest: 10_000,
-      partialSuccess: false,
-      safeToRepeat: true,
-      delivers: 'remote',
-    },
-    async export(batch, call) {
-      if (batch.spanCount === 0) return { accepted: 0, rejected: 0 };
-      const text = Buffer.from(encodeZipkin(batch));
-      assertFits(text.length, maxRequestBytes, id);
-      const response = await client.request({
-        method: 'POST',
-        url,
-        headers: {
-          'content-type': 'application/json',
-          ...(compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
-          ...(await resolvedHeaders(headers, call)),
-        },
-        body: compression === 'gzip' ? await compressed(text) : text,
-        signal: call.signal,
-      });
-      if (response.status < 200 || response.status > 299) throw refusalOf(response, id);
-      return { accepted: batch.spanCount, rejected: 0 };
-    },
-    // A client that was handed in belongs to its owner.
-    async close() {
-      if (given === undefined) await client.close();
-    },
-  };
+    capabilities: { maxRequestBytes, partialSuccess: false, safeToRepeat: true },
+    method: 'POST',
+    url: isWhole ? base : resourceUrl(base, 'api', 'v2', 'spans'),
+    compression,
+    timeoutMs: rest.timeoutMs,
+    client: rest.client,
+    request: async (batch, call) => ({
+      headers: { 'content-type': 'application/json', ...(await resolvedHeaders(headers, call)) },
+      body: Buffer.from(encodeZipkin(batch)),
+      answer: (response) => {
+        if (!isTaken(response)) throw refusalOf(response, id);
+        return { accepted: batch.spanCount, rejected: 0 };
+      },
+    }),
+  });
 }
