@@ -1,7 +1,7 @@
-import { resolve } from 'node:path';
 import { forecastSeries } from '@mnops/apm/analysis';
 import { type BenchSuite, defineBench } from '@mnops/tooling/bench';
-import { type NabSeries, nabFolder, readNab } from '../src/testing/nab-data.js';
+import { isNab, type NabSeries, readNab } from '../src/testing/nab-data.js';
+import { publicSet } from './public-set.js';
 
 const dayMs = 86_400_000;
 /** Weeks of data from which on the season is taken to be a week instead of a day, for the forecast and for its peers. */
@@ -75,7 +75,9 @@ const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'forecast',
   async run(context) {
-    const folder = context.args['data'] === undefined ? nabFolder : resolve(context.args['data']);
+    const folder = publicSet(context.args['data'], 'nab', isNab);
+    if (folder === undefined)
+      throw new Error('There is no benchmark in the folder: it has `data` and `labels`. Give it with `--data FOLDER`.');
     const series = readNab(folder).filter(({ name }) => load.test(name));
     if (series.length === 0) {
       context.note(`No series of load below ${folder}/data; give the folder with --data.`);

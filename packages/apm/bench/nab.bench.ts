@@ -1,9 +1,9 @@
-import { resolve } from 'node:path';
 import { createDetector } from '@mnops/apm/analysis';
 import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
 import { nabBaselines, type SeriesScorer } from '../src/testing/nab-baselines.js';
-import { type NabSeries, nabFolder, readNab } from '../src/testing/nab-data.js';
+import { isNab, type NabSeries, readNab } from '../src/testing/nab-data.js';
 import { nabProfiles, nabScore, nabScoreAt, type ScoredSeries } from '../src/testing/nab-scorer.js';
+import { publicSet } from './public-set.js';
 
 /** Scores that others published, on the same 31 files, from their published results; and on all 58. */
 const published = {
@@ -86,7 +86,9 @@ const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'nab',
   async run(context) {
-    const folder = context.args['data'] === undefined ? nabFolder : resolve(context.args['data']);
+    const folder = publicSet(context.args['data'], 'nab', isNab);
+    if (folder === undefined)
+      throw new Error('There is no benchmark in the folder: it has `data` and `labels`. Give it with `--data FOLDER`.');
     const series = readNab(folder);
     if (series.length === 0) {
       context.note(`No series below ${folder}/data; give the folder with --data.`);

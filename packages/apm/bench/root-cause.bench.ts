@@ -1,12 +1,10 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type RootCauseRanking, rankRootCauses } from '@mnops/apm/analysis';
 import { type BenchContext, type BenchSuite, defineBench } from '@mnops/tooling/bench';
-import { testDataRoot } from '@mnops/tooling/parts';
 import type { MetricSeries } from '../src/analysis/root-cause/inputs.js';
 import { baselines } from '../src/testing/public-root-cause/baselines.js';
-import { type NezhaCase, nezhaCases } from '../src/testing/public-root-cause/nezha-set.js';
-import { petShopCalm, petShopCases } from '../src/testing/public-root-cause/petshop-set.js';
+import { isNezha, type NezhaCase, nezhaCases } from '../src/testing/public-root-cause/nezha-set.js';
+import { isPetShop, petShopCalm, petShopCases } from '../src/testing/public-root-cause/petshop-set.js';
+import { publicSet } from './public-set.js';
 
 /** Rank of the cause among the candidates from 0 on, -1 when it is not there. */
 type Rank = number;
@@ -166,13 +164,16 @@ const suite: BenchSuite = defineBench({
   package: 'apm',
   suite: 'root-cause',
   async run(context) {
-    const root = context.args['data'] ?? testDataRoot();
-    const sets = { petshop: petShop, 'nezha-trainticket': nezha };
-    for (const [name, run] of Object.entries(sets)) {
-      const folder = join(root, name);
-      if (existsSync(folder)) await run(context, folder);
-      else context.note(`No ${name} in ${root}.`);
-    }
+    const sets = [
+      { name: 'petshop', isSet: isPetShop, run: petShop },
+      { name: 'nezha-trainticket', isSet: isNezha, run: nezha },
+    ];
+    const found = sets.flatMap(({ name, isSet, run }) => {
+      const folder = publicSet(context.args['data'], name, isSet);
+      return folder === undefined ? [] : [{ folder, run }];
+    });
+    if (found.length === 0) throw new Error('There is no public set in the folder. Give one with `--data FOLDER`.');
+    for (const { folder, run } of found) await run(context, folder);
   },
 });
 

@@ -12,15 +12,13 @@ export interface NabSeries {
   readonly windows: readonly (readonly [number, number])[];
 }
 
-/** Where tests and benches look for the data unless told otherwise. */
-export const nabFolder: string = join(
-  process.env['MNOPS_TEST_DATA'] ?? join(import.meta.dirname, '../../../../../shared/data'),
-  'nab',
-);
+/** Whether a folder is laid out as the benchmark is. */
+export function isNab(folder: string): boolean {
+  return existsSync(join(folder, 'data')) && existsSync(join(folder, 'labels'));
+}
 
-/** Reads every series below `data` of a folder; empty when there is none. The labels are in `windows.json` or `combined_windows.json`. */
-export function readNab(folder: string = nabFolder): readonly NabSeries[] {
-  if (!existsSync(join(folder, 'data'))) return [];
+/** Reads every series below `data` of the benchmark's folder. The labels are in `windows.json` or `combined_windows.json`. */
+export function readNab(folder: string): readonly NabSeries[] {
   const labels = ['windows.json', 'combined_windows.json']
     .map((name) => join(folder, 'labels', name))
     .find((file) => existsSync(file));

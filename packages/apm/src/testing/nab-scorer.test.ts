@@ -1,11 +1,14 @@
+import { dataSuite } from '@mnops/tooling/parts';
 import { describe, expect, it } from 'vitest';
-import { readNab } from './nab-data.js';
+import { type NabSeries, readNab } from './nab-data.js';
 import { type NabProfile, nabProfiles, nabScore, nabScoreAt, type ScoredSeries } from './nab-scorer.js';
 
-const data = readNab();
 const profiles: readonly NabProfile[] = Object.values(nabProfiles);
 
-function scored(scoreOf: (values: Float64Array, row: number) => number): readonly ScoredSeries[] {
+function scored(
+  data: readonly NabSeries[],
+  scoreOf: (values: Float64Array, row: number) => number,
+): readonly ScoredSeries[] {
   return data.map(({ values, windows }) => ({ windows, scores: values.map((_, row) => scoreOf(values, row)) }));
 }
 
@@ -14,7 +17,11 @@ function results(all: readonly ScoredSeries[]): readonly number[] {
 }
 
 // The expected figures come from another implementation of the published rules, on 31 of the benchmark's files.
-describe.skipIf(data.length !== 31)('the scorer, on 31 public series', () => {
+dataSuite({ describe, it }, 'nab', 'the scorer, on 31 public series', (folder) => {
+  const data = readNab(folder);
+
+  it('has the 31 series that the figures are of', () => expect(data).toHaveLength(31));
+
   it('reads every row and window', () => {
     expect(data.reduce((sum, { values }) => sum + values.length, 0)).toBe(179_391);
     expect(data.reduce((sum, { windows }) => sum + windows.length, 0)).toBe(57);
@@ -22,13 +29,13 @@ describe.skipIf(data.length !== 31)('the scorer, on 31 public series', () => {
   });
 
   it('agrees about scores without meaning', () => {
-    const all = scored((_, row) => ((row * 7919) % 1000) / 1000);
+    const all = scored(data, (_, row) => ((row * 7919) % 1000) / 1000);
     expect(results(all)).toEqual([20.83, 0, 36.69]);
     expect(profiles.map((profile) => nabScore(all, profile).threshold)).toEqual([0.997, 1.1, 0.997]);
   });
 
   it('agrees about the relative difference of neighbours', () => {
-    const all = scored((values, row) => {
+    const all = scored(data, (values, row) => {
       if (row === 0) return 0;
       const before = values[row - 1] as number;
       const distance = Math.abs((values[row] as number) - before) / (1 + Math.abs(before));
@@ -38,7 +45,7 @@ describe.skipIf(data.length !== 31)('the scorer, on 31 public series', () => {
   });
 
   it('gives nothing for saying the same at every row', () => {
-    const all = scored(() => 1);
+    const all = scored(data, () => 1);
     expect(profiles.map((profile) => nabScore(all, profile))).toEqual(
       profiles.map(() => ({ score: 0, threshold: 1.1 })),
     );

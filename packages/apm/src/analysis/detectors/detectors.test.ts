@@ -1,3 +1,4 @@
+import { dataSuite } from '@mnops/tooling/parts';
 import { describe, expect, it } from 'vitest';
 import { readNab } from '../../testing/nab-data.js';
 import { nabProfiles, nabScore, nabScoreAt } from '../../testing/nab-scorer.js';
@@ -116,11 +117,8 @@ describe('the differences of the detectors', () => {
   });
 });
 
-const data = readNab();
-
-// Without the public data there is nothing to score.
-describe.skipIf(data.length !== 31)('adaptive, on 31 public series', () => {
-  const scored = data.map(({ values, timesMs, windows }) => {
+dataSuite({ describe, it }, 'nab', 'adaptive, on public series', (folder) => {
+  const scored = readNab(folder).map(({ values, timesMs, windows }) => {
     const detector = createDetector();
     return { windows, scores: values.map((value, row) => detector.next(value, timesMs[row] as number)) };
   });

@@ -30,6 +30,11 @@ interface Fault {
   readonly inject_type: string;
 }
 
+/** Whether a folder is laid out as the set is. */
+export function isNezha(folder: string): boolean {
+  return existsSync(join(folder, 'rca_data')) && existsSync(join(folder, 'construct_data'));
+}
+
 /** Reads the faults of every day in the folder, one after the other, so that one case is in memory at a time. */
 export function* nezhaCases(folder: string): Iterable<NezhaCase> {
   const root = join(folder, 'rca_data');

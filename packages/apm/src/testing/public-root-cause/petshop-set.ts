@@ -28,6 +28,11 @@ const statistics: Readonly<Record<string, string>> = { Average: 'mean', Sum: 'su
 const stepMs = 300_000;
 const dayMs = 86_400_000;
 
+/** Whether a folder is laid out as the set is. */
+export function isPetShop(folder: string): boolean {
+  return trafficNames(folder).length > 0;
+}
+
 /** Reads the issues of every kind of traffic and every split in the folder. */
 export function petShopCases(folder: string): PetShopCase[] {
   return trafficFolders(folder).flatMap(({ traffic, root, calls, calm }) =>
@@ -88,12 +93,17 @@ interface Traffic {
 }
 
 function trafficFolders(folder: string): Traffic[] {
-  const names = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'graph.csv')));
-  return names.sort().map((traffic) => {
+  return trafficNames(folder).map((traffic) => {
     const root = join(folder, traffic);
     const noIssue = join(root, 'noissue', 'metrics.csv');
     return { traffic, root, calls: readGraph(join(root, 'graph.csv')), calm: readMetrics(noIssue) };
   });
+}
+
+function trafficNames(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, 'graph.csv')))
+    .sort();
 }
 
 function readGraph(file: string): CallEdge[] {

@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { dataFolder } from '@mnops/tooling/parts';
+
+/**
+ * Folder of a public set: with `--data FOLDER` that folder or the one in it with the set's name, else the test data.
+ *
+ * @param name - Folder name of the set in the test data.
+ * @param isSet - Whether a folder is such a set, by what it holds.
+ * @returns `undefined` when there is none.
+ */
+export function publicSet(
+  given: string | undefined,
+  name: string,
+  isSet: (folder: string) => boolean,
+): string | undefined {
+  if (given === undefined) return dataFolder(name);
+  const root = resolve(given);
+  return [join(root, name), root].find((folder) => existsSync(folder) && isSet(folder));
+}
