@@ -1,38 +1,24 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Span } from '@mnops/core/spi';
+import { partSuite } from '@mnops/tooling/parts';
 import { describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import { instrumentHttp } from './index.js';
 
-function openssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-describe.skipIf(!openssl())('instrumentHttp over TLS (needs openssl for certificates)', () => {
+partSuite({ describe, it }, 'openssl', 'instrumentHttp over TLS', (openssl) => {
   it('sees both sides, in every form of call', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'apm-https-'));
-    const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-    const files = ['-keyout', keyFile, '-out', certFile, '-days', '1'];
-    execFileSync('openssl', ['req', '-x509', ...key, ...subject, ...files], { stdio: 'ignore' });
-    const ca = readFileSync(certFile);
+    const { cert: ca, key } = openssl.selfSigned(folder, ['DNS:localhost', 'IP:127.0.0.1']);
     const apm = new PerformanceMonitoringManager({ service: 'web', registerGlobals: false });
     await apm.start();
     const undo = instrumentHttp(apm);
-    const server = https.createServer({ key: readFileSync(keyFile), cert: ca }, (_request, response) => response.end());
+    const server = https.createServer({ key, cert: ca }, (_request, response) => response.end());
     server.listen(0, '127.0.0.1');
     try {
       await once(server, 'listening');

@@ -1,35 +1,23 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { partSuite } from '@mnops/tooling/parts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { httpClient } from './client.js';
 
-function openssl(): boolean {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-describe.skipIf(!openssl())('httpClient over TLS (needs openssl for certificates)', () => {
+partSuite({ describe, it }, 'openssl', 'httpClient over TLS', (openssl) => {
   let folder: string;
   let server: Server;
   let url: string;
-  const pem = (name: string) => readFileSync(join(folder, name), 'utf8');
+  let own: { readonly cert: string; readonly key: string };
+  let known: { readonly cert: string; readonly key: string };
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'mnops-tls-'));
-    for (const name of ['server', 'client']) {
-      const subject = ['-subj', '/CN=parts.test', '-addext', 'subjectAltName=DNS:parts.test'];
-      const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-      const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.pem`)];
-      execFileSync('openssl', ['req', '-x509', ...key, ...subject, ...files], { stdio: 'ignore' });
-    }
-    const keys = { cert: pem('server.pem'), key: pem('server.key'), ca: pem('client.pem'), requestCert: true };
+    own = openssl.selfSigned(folder, ['DNS:parts.test']);
+    known = openssl.selfSigned(folder, ['DNS:client.test']);
+    const keys = { cert: own.cert, key: own.key, ca: known.cert, requestCert: true };
     server = createServer({ ...keys, rejectUnauthorized: false }, (incoming, outgoing) => {
       const { authorized } = incoming.socket as unknown as { authorized: boolean };
       outgoing.end(authorized ? 'known client' : 'stranger');
@@ -44,13 +32,13 @@ describe.skipIf(!openssl())('httpClient over TLS (needs openssl for certificates
   });
 
   it('trusts the authority it is given, under the name it is given', async () => {
-    const client = httpClient({ tls: { ca: pem('server.pem'), servername: 'parts.test' } });
+    const client = httpClient({ tls: { ca: own.cert, servername: 'parts.test' } });
     expect((await client.request({ url })).text()).toBe('stranger');
     await client.close();
   });
 
   it('shows a client certificate', async () => {
-    const tls = { ca: [pem('server.pem')], servername: 'parts.test', cert: pem('client.pem'), key: pem('client.key') };
+    const tls = { ca: [own.cert], servername: 'parts.test', cert: known.cert, key: known.key };
     const client = httpClient({ tls });
     expect((await client.request({ url })).text()).toBe('known client');
     await client.close();
@@ -60,7 +48,7 @@ describe.skipIf(!openssl())('httpClient over TLS (needs openssl for certificates
     const refused = { code: 'MNOPS_CORE_UNAVAILABLE', retryable: false };
     const plain = httpClient();
     await expect(plain.request({ url })).rejects.toMatchObject(refused);
-    const misnamed = httpClient({ tls: { ca: pem('server.pem'), servername: 'other.test' } });
+    const misnamed = httpClient({ tls: { ca: own.cert, servername: 'other.test' } });
     await expect(misnamed.request({ url })).rejects.toMatchObject(refused);
     await plain.close();
     await misnamed.close();

@@ -1,12 +1,6 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { cacheFolder, findOnPath, isProgram, type Part } from './part.js';
-import { askProgram, printed, runProgram } from './program.js';
-import { type RunningServer, startServer } from './server.js';
-
-/** Version that the tests are written against. */
-const agentVersion = '1.69.1';
-const versionScript = 'from importlib.metadata import version; print(version("ddapm-test-agent"))';
+import type { Part } from './part.js';
+import { pypiPart } from './pypi.js';
+import { freePort, type RunningServer, startServer } from './server.js';
 
 // What it holds a tracer to; none is on unless it is named.
 const checks = [
@@ -36,39 +30,32 @@ export interface DdapmPart extends Part {
 }
 
 export function ddapm(): DdapmPart {
-  const folder = join(cacheFolder(), 'ddapm');
-  const cached = join(folder, 'bin', 'ddapm-test-agent');
-  const path = isProgram(cached) ? cached : (findOnPath('ddapm-test-agent') ?? '');
+  const name = 'ddapm-test-agent';
+  const found = pypiPart({ id: 'ddapm', program: name, requirement: name, version: '1.69.1' });
   return {
     id: 'ddapm',
     purpose: 'apm: what a Datadog agent takes',
-    available: path !== '',
+    available: found.available,
     get version() {
-      return path === ''
-        ? undefined
-        : askProgram(join(dirname(path), 'python3'), ['-c', versionScript], /\d+\.\d+\.\d+/);
+      return found.version;
     },
-    installLine: 'npm run parts -- install ddapm   (needs python3 with venv)',
-    install: (progress) => install(folder, progress),
-    path,
-    start: () => start(path),
+    installLine: found.installLine,
+    install: found.install,
+    path: found.path,
+    start: () => start(found.path),
   };
 }
 
-async function install(folder: string, progress: (text: string) => void): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  progress(`python3 -m venv ${folder}`);
-  printed(await runProgram('python3', ['-m', 'venv', folder], { timeoutMs: 600_000 }), 'python3 -m venv');
-  progress(`pip install ddapm-test-agent==${agentVersion} (about a minute)`);
-  const args = ['install', '--quiet', `ddapm-test-agent==${agentVersion}`];
-  printed(await runProgram(join(folder, 'bin', 'pip'), args, { timeoutMs: 600_000 }), 'pip install');
-}
-
 async function start(path: string): Promise<DdapmServer> {
+  // It listens for OTLP, too, on ports that another receiver may have.
+  const [otlpHttp, otlpGrpc] = [String(await freePort()), String(await freePort())];
   const server = await startServer({
     id: 'ddapm',
     program: path,
-    args: ({ port }) => ['--port', String(port)],
+    args: ({ port }) => [
+      ...['--host', '127.0.0.1', '--port', String(port)],
+      ...['--otlp-http-port', otlpHttp, '--otlp-grpc-port', otlpGrpc],
+    ],
     // Without pooling it forgets what it found.
     env: () => ({ ENABLED_CHECKS: checks.join(','), DD_POOL_TRACE_CHECK_FAILURES: 'true' }),
     readyPath: '/info',

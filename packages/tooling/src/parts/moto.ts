@@ -1,14 +1,6 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { cacheFolder, findOnPath, isProgram, type Part } from './part.js';
-import { askProgram, runProgram } from './program.js';
+import type { Part } from './part.js';
+import { pypiPart } from './pypi.js';
 import { type RunningServer, startServer } from './server.js';
-
-/** Version that the tests are written against. */
-const motoVersion = '5.2.5';
-
-// moto_server has no version option.
-const versionScript = 'from importlib.metadata import version; print(version("moto"))';
 
 /** A running moto: the AWS protocols, in memory. */
 export interface MotoServer extends RunningServer {
@@ -27,36 +19,19 @@ export interface MotoPart extends Part {
 }
 
 export function moto(): MotoPart {
-  const folder = join(cacheFolder(), 'moto');
-  const cached = join(folder, 'bin', 'moto_server');
-  const path = isProgram(cached) ? cached : (findOnPath('moto_server') ?? '');
+  const found = pypiPart({ id: 'moto', program: 'moto_server', requirement: 'moto[server]', version: '5.2.5' });
   return {
     id: 'moto',
     purpose: 'core: object store on S3; secrets: AWS protocols',
-    available: path !== '',
+    available: found.available,
     get version() {
-      return path === ''
-        ? undefined
-        : askProgram(join(dirname(path), 'python3'), ['-c', versionScript], /\d+\.\d+\.\d+/);
+      return found.version;
     },
-    installLine: 'npm run parts -- install moto   (needs python3 with venv)',
-    install: (progress) => install(folder, progress),
-    path,
-    start: () => start(path),
+    installLine: found.installLine,
+    install: found.install,
+    path: found.path,
+    start: () => start(found.path),
   };
-}
-
-async function install(folder: string, progress: (text: string) => void): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  progress(`python3 -m venv ${folder}`);
-  await must('python3', ['-m', 'venv', folder]);
-  progress(`pip install moto[server]==${motoVersion} (about a minute)`);
-  await must(join(folder, 'bin', 'pip'), ['install', '--quiet', `moto[server]==${motoVersion}`]);
-}
-
-async function must(program: string, args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await runProgram(program, args, { timeoutMs: 600_000 });
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')} failed (${code}):\n${stdout}${stderr}`);
 }
 
 async function start(path: string): Promise<MotoServer> {

@@ -4,6 +4,7 @@ import { type KubernetesPart, kubernetes } from './kubernetes.js';
 import { type MariadbPart, mariadb } from './mariadb.js';
 import { type MotoPart, moto } from './moto.js';
 import { type NodePart, nodeRelease } from './node.js';
+import { type OpensslPart, openssl } from './openssl.js';
 import type { Part } from './part.js';
 import { type PostgresPart, postgres } from './postgres.js';
 import { type PrometheusPart, prometheus } from './prometheus.js';
@@ -28,6 +29,7 @@ interface Parts {
   readonly ddapm: DdapmPart;
   readonly jaeger: JaegerPart;
   readonly protoc: ProtocPart;
+  readonly openssl: OpensslPart;
   readonly node22: NodePart;
   readonly node24: NodePart;
 }
@@ -50,6 +52,7 @@ const makers: { readonly [K in PartId]: () => Parts[K] } = {
   ddapm,
   jaeger,
   protoc,
+  openssl,
   node22: () => nodeRelease(22),
   node24: () => nodeRelease(24),
 };

@@ -49,8 +49,12 @@ async function start(java: string, archive: string): Promise<ZipkinServer> {
   const server = await startServer({
     id: 'zipkin',
     program: java,
-    args: () => ['-Xmx256m', '-jar', archive],
-    env: ({ port }) => ({ QUERY_PORT: String(port), STORAGE_TYPE: 'mem', SELF_TRACING_ENABLED: 'false' }),
+    // QUERY_PORT alone would listen on every interface.
+    args: ({ port }) => [
+      ...['-Xmx256m', '-jar', archive, `--armeria.ports[0].port=${port}`],
+      ...['--armeria.ports[0].ip=127.0.0.1', '--armeria.ports[0].protocols[0]=http'],
+    ],
+    env: () => ({ STORAGE_TYPE: 'mem', SELF_TRACING_ENABLED: 'false' }),
     // Only Zipkin answers so: another process may have taken the port meanwhile.
     readyPath: async ({ port }) => {
       const response = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(5_000) });
