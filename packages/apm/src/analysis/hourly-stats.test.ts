@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AnomalyTracker } from './anomaly-tracker.js';
-import { hourOfWeek } from './hourly-stats.js';
+import { hourOfWeek } from './hour-of-week.js';
 import type { Observation } from './operation.js';
 import { OperationStats } from './operation-stats.js';
 import { OperationTable, type OperationTableOptions } from './operation-table.js';

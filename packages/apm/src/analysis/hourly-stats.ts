@@ -1,11 +1,10 @@
+import { hourOfWeek } from './hour-of-week.js';
 import { OperationStats, pooled } from './operation-stats.js';
 
 /** How closely the figures of a baseline belong to the hour that was asked for. */
 export type BaselineBucket = 'hour-of-week' | 'hour-of-day' | 'all';
 
 const hourMs = 3_600_000;
-/** Hours from the epoch, a Thursday, to the first Monday. */
-const mondayHours = 96;
 /** A cell beside its sketch, as measured on many. */
 const cellBytes = 400;
 
@@ -16,12 +15,6 @@ export interface TableTime {
   readonly bucketMs: number;
   /** Time after which an old span weighs half. */
   readonly halfLifeMs: number;
-}
-
-/** Hour of the week in UTC, 0 to 167; 0 begins on Monday. */
-export function hourOfWeek(atMs: number): number {
-  const hour = (Math.floor(atMs / hourMs) - mondayHours) % 168;
-  return (hour + 168) % 168;
 }
 
 /** What was seen in one hour of the week or of the day, over all its occurrences. */

@@ -1,18 +1,13 @@
 import type { Span } from '@mnops/core/spi';
 import { type Peer, peerOf } from '../analysis/span-facts.js';
 import type { Trace } from '../trace.js';
+import { type SpanRow, spanRows } from './span-rows.js';
 import { duration, fitted, type Painter, painterOf, printable, type TextOptions, widthOf } from './styles.js';
 
 /** How a trace is drawn. */
 export interface TraceTreeOptions extends TextOptions {
   /** Spans that are drawn; how many are left out is said. Default 500. */
   readonly maxSpans?: number | undefined;
-}
-
-interface Row {
-  readonly span: Span;
-  /** Lines that lead to the span, such as `│  └─ `. */
-  readonly lead: string;
 }
 
 /**
@@ -27,7 +22,7 @@ export function traceTree(trace: Trace, options: TraceTreeOptions = {}): string 
   const paint = painterOf(options);
   const width = widthOf(options);
   const most = options.maxSpans ?? 500;
-  const rows = rowsOf(trace.spans, most);
+  const rows = spanRows(trace.spans, most);
   const head =
     `${paint('bold', `trace ${printable(trace.traceId)}`)}  ${duration(trace.durationMs)}  ` +
     `${trace.spans.length} ${trace.spans.length === 1 ? 'span' : 'spans'}  ${trace.startedAt.toISOString()}` +
@@ -38,48 +33,6 @@ export function traceTree(trace: Trace, options: TraceTreeOptions = {}): string 
   return [head, ...lines, ...(left > 0 ? [paint('dim', `… ${left} more`)] : [])].join('\n');
 }
 
-/** Depth first, children by their start. */
-function rowsOf(spans: readonly Span[], most: number): Row[] {
-  const byId = new Map(spans.map((span) => [span.spanId, span]));
-  const children = new Map<string | undefined, Span[]>();
-  for (const span of spans) {
-    const known = span.parentSpanId !== undefined && byId.has(span.parentSpanId) ? span.parentSpanId : undefined;
-    const siblings = children.get(known);
-    if (siblings === undefined) children.set(known, [span]);
-    else siblings.push(span);
-  }
-  const rows: Row[] = [];
-  const drawn = new Set<Span>();
-  // A stack of our own: a trace can be deeper than the engine's.
-  const stack: { span: Span; lead: string; below: string }[] = [];
-  const push = (list: readonly Span[], below: string, top: boolean): void => {
-    list.toReversed().forEach((span, index) => {
-      const last = index === 0;
-      if (top) stack.push({ span, lead: span.parentSpanId === undefined ? '' : '? ', below: '' });
-      else stack.push({ span, lead: `${below}${last ? '└─ ' : '├─ '}`, below: `${below}${last ? '   ' : '│  '}` });
-    });
-  };
-  const walk = (): void => {
-    for (let next = stack.pop(); next !== undefined && rows.length < most; next = stack.pop()) {
-      if (drawn.has(next.span)) continue;
-      drawn.add(next.span);
-      rows.push({ span: next.span, lead: next.lead });
-      // Deeper lines would have no room for their text.
-      push(children.get(next.span.spanId) ?? [], next.below.length > 90 ? next.below.slice(0, 90) : next.below, false);
-    }
-  };
-  push(children.get(undefined) ?? [], '', true);
-  walk();
-  // What is left hangs on itself: spans that are each other's ancestors.
-  for (const span of spans) {
-    if (rows.length >= most) break;
-    if (drawn.has(span)) continue;
-    stack.push({ span, lead: '? ', below: '' });
-    walk();
-  }
-  return rows;
-}
-
 interface Drawing {
   readonly paint: Painter;
   readonly width: number;
@@ -87,7 +40,7 @@ interface Drawing {
   readonly totalMs: number;
 }
 
-function line({ span, lead }: Row, { paint, width, startNano, totalMs }: Drawing): string {
+function line({ span, lead }: SpanRow, { paint, width, startNano, totalMs }: Drawing): string {
   const barWidth = Math.min(24, Math.floor(width / 4));
   const timeWidth = 10;
   const textWidth = width - barWidth - timeWidth - 4;

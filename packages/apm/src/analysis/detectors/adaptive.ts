@@ -1,6 +1,6 @@
 import { CoolDown } from './cool-down.js';
 import type { Detector } from './detector.js';
-import { HourOfWeekMeans } from './hour-of-week.js';
+import { HourOfWeekMeans } from './hour-of-week-means.js';
 import { Level } from './level.js';
 import { SeenValues } from './seen-values.js';
 

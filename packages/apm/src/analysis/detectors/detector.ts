@@ -59,3 +59,15 @@ export interface Detector {
   /** `undefined` while there is too little to judge by. */
   expected(noise?: number, atMs?: number): Expectation | undefined;
 }
+
+/** A detector whose `next` judges and then learns, as most do. */
+export function judgeThenLearn(parts: Omit<Detector, 'next'>): Detector {
+  return {
+    ...parts,
+    next(value, atMs) {
+      const result = parts.score(value, undefined, atMs);
+      parts.learn(value, atMs);
+      return result;
+    },
+  };
+}

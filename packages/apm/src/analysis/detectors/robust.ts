@@ -1,4 +1,4 @@
-import type { Detector, Expectation } from './detector.js';
+import { type Detector, type Expectation, judgeThenLearn } from './detector.js';
 
 /** Values that the median and the deviation are taken from. */
 const windowSize = 240;
@@ -86,20 +86,15 @@ export function robustDetector(minPoints: number): Detector {
   const learn = (value: number): void => {
     if (Number.isFinite(value)) window.push(value);
   };
-  return {
+  return judgeThenLearn({
     id: 'robust',
     score,
     learn,
-    next(value) {
-      const result = score(value);
-      learn(value);
-      return result;
-    },
     expected(noise = 0): Expectation | undefined {
       const found = usual(noise);
       if (found === undefined) return undefined;
       const reach = limit * found.spread;
       return { low: found.median - reach, value: found.median, high: found.median + reach };
     },
-  };
+  });
 }

@@ -1,5 +1,5 @@
-import type { Detector, Expectation } from './detector.js';
-import { hourOfWeek } from './hour-of-week.js';
+import { hourOfWeek } from '../hour-of-week.js';
+import { type Detector, type Expectation, judgeThenLearn } from './detector.js';
 import { Level } from './level.js';
 
 /** Alarms at five spreads from the level of this hour of the week, or of the day while the week's is not known. */
@@ -9,11 +9,11 @@ export function seasonalDetector(minPoints: number): Detector {
   let lastMs = 0;
   /** The level that knows most about an instant; without one there is nothing to judge by. */
   const usual = (atMs: number, noise: number): Level | undefined => {
-    const hour = hourOfWeek(atMs) ?? 0;
+    const hour = hourOfWeek(atMs) || 0;
     return [ofWeek[hour], ofDay[hour % 24]].find((level) => level?.expected(noise) !== undefined);
   };
   const learn = (value: number, atMs = lastMs): void => {
-    const hour = hourOfWeek(atMs) ?? 0;
+    const hour = hourOfWeek(atMs) || 0;
     lastMs = atMs;
     for (const [levels, index] of [[ofWeek, hour] as const, [ofDay, hour % 24] as const]) {
       levels[index] ??= new Level(minPoints);
@@ -21,15 +21,10 @@ export function seasonalDetector(minPoints: number): Detector {
     }
   };
   const score = (value: number, noise = 0, atMs = lastMs): number => usual(atMs, noise)?.score(value, noise) ?? 0;
-  return {
+  return judgeThenLearn({
     id: 'seasonal',
     score,
     learn,
-    next(value, atMs) {
-      const result = score(value, 0, atMs);
-      learn(value, atMs);
-      return result;
-    },
     expected: (noise = 0, atMs = lastMs): Expectation | undefined => usual(atMs, noise)?.expected(noise),
-  };
+  });
 }

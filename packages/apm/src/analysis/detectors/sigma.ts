@@ -1,5 +1,5 @@
 import { RunningMoments } from '../running-moments.js';
-import type { Detector, Expectation } from './detector.js';
+import { type Detector, type Expectation, judgeThenLearn } from './detector.js';
 
 /** Values that the mean and the deviation are taken from. */
 const windowSize = 100;
@@ -25,19 +25,14 @@ export function sigmaDetector(sigma: number, minPoints: number): Detector {
     window.push(value);
     if (window.length > windowSize) window.shift();
   };
-  return {
+  return judgeThenLearn({
     id: 'sigma',
     score,
     learn,
-    next(value) {
-      const result = score(value);
-      learn(value);
-      return result;
-    },
     expected(): Expectation | undefined {
       if (window.length < minPoints) return undefined;
       const { mean, standardDeviation } = moments();
       return { low: mean - sigma * standardDeviation, value: mean, high: mean + sigma * standardDeviation };
     },
-  };
+  });
 }

@@ -1,4 +1,4 @@
-import type { Detector, Expectation } from './detector.js';
+import { type Detector, type Expectation, judgeThenLearn } from './detector.js';
 import { fitParetoTail, tailQuantile } from './generalized-pareto.js';
 
 /** Values that the level is the mean of. */
@@ -98,19 +98,14 @@ export function tailThresholdDetector(minPoints: number): Detector {
     tails = { above: new Tail(deviations), below: new Tail(deviations.map((one) => -one)) };
     deviations = [];
   };
-  return {
+  return judgeThenLearn({
     id: 'tail-threshold',
     score,
     learn,
-    next(value) {
-      const result = score(value);
-      learn(value);
-      return result;
-    },
     expected(noise = 0): Expectation | undefined {
       const found = limits(noise);
       const mean = sum / depth;
       return found && { low: mean - found.below, value: mean, high: mean + found.above };
     },
-  };
+  });
 }

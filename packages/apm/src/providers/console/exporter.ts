@@ -3,7 +3,7 @@ import type { Span, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { exporterIdSchema } from '../exporter-id.js';
 import { jsonLine } from './json-line.js';
-import { traceTree } from './trace-tree.js';
+import { spanLines } from './span-lines.js';
 
 /** Where spans are printed, and how. */
 export interface ConsoleExporterOptions {
@@ -47,7 +47,7 @@ export function consoleExporter(options: ConsoleExporterOptions = {}): TraceExpo
     async export(batch, call) {
       call.signal.throwIfAborted();
       const spans = batch.groups.flatMap((group): readonly Span[] => group.spans);
-      const text = format === 'json' ? spans.map(jsonLine).join('') : traceTree(spans);
+      const text = format === 'json' ? spans.map(jsonLine).join('') : spanLines(spans);
       // Looked up now, not at creation: test runners and loggers replace it.
       if (text !== '') (stream ?? process.stdout).write(text);
       return { accepted: batch.spanCount, rejected: 0 };

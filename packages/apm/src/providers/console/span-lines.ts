@@ -1,10 +1,14 @@
 import type { Span } from '@mnops/core/spi';
+import { spanRows } from '../../terminal/span-rows.js';
+
+/** Levels that are told apart by their indentation. */
+const deepest = 40;
 
 /**
  * The traces of some spans as indented text. Each span is one line: duration, name, service, kind, error, attributes. A
  * span whose parent is not among them begins a tree of its own.
  */
-export function traceTree(spans: readonly Span[]): string {
+export function spanLines(spans: readonly Span[]): string {
   const traces = new Map<string, Span[]>();
   for (const span of spans) {
     const known = traces.get(span.traceId);
@@ -15,31 +19,8 @@ export function traceTree(spans: readonly Span[]): string {
 }
 
 function linesOf(spans: readonly Span[]): string {
-  const ids = new Set(spans.map(({ spanId }) => spanId));
-  const children = new Map<string, Span[]>();
-  const roots: Span[] = [];
-  for (const span of [...spans].sort((a, b) => Number(a.startTimeUnixNano - b.startTimeUnixNano))) {
-    const { parentSpanId } = span;
-    if (parentSpanId === undefined || parentSpanId === span.spanId || !ids.has(parentSpanId)) roots.push(span);
-    else children.set(parentSpanId, [...(children.get(parentSpanId) ?? []), span]);
-  }
-  const lines: string[] = [];
-  const seen = new Set<string>();
-  // A stack in place of recursion: traces may be thousands of spans deep, and ids from outside may form a ring.
-  const print = (first: Span): void => {
-    const stack = [{ span: first, depth: 1 }];
-    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      const { span, depth } = next;
-      if (seen.has(span.spanId)) continue;
-      seen.add(span.spanId);
-      lines.push(`${'  '.repeat(Math.min(depth, 40))}${lineOf(span)}\n`);
-      const below = children.get(span.spanId) ?? [];
-      for (const child of below.toReversed()) stack.push({ span: child, depth: depth + 1 });
-    }
-  };
-  roots.forEach(print);
-  spans.forEach(print);
-  return lines.join('');
+  const rows = spanRows(spans, Number.POSITIVE_INFINITY);
+  return rows.map(({ span, depth }) => `${'  '.repeat(Math.min(depth + 1, deepest))}${lineOf(span)}\n`).join('');
 }
 
 function lineOf({ name, kind, durationNano, status, attributes, resource }: Span): string {
@@ -57,6 +38,10 @@ function quoted(value: unknown): string {
   return /^[\w./:@%+-]+$/.test(text) ? text : oneLine(JSON.stringify(text));
 }
 
+/** Without what could move the cursor, turn the writing direction or begin a line. */
 function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const escaped = JSON.stringify(character).slice(1, -1);
+    return escaped === character ? `\\u{${character.codePointAt(0)?.toString(16)}}` : escaped;
+  });
 }
