@@ -1,4 +1,3 @@
-import type { Span } from '@mnops/core/spi';
 import { joinTraces } from '../store/join-traces.js';
 import type { HeldTrace } from '../store/trace-ring.js';
 import { packTraces, readHead, unpackTraces } from './trace-codec.js';
