@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { recordRows, type SuiteRow } from '../benchmarks/record.js';
 import { repositoryRoot } from '../repository.js';
 import { suiteArguments } from '../suites/arguments.js';
-import { findSuites, selectSuites } from '../suites/find-suites.js';
+import { findSuites, selectSuites, suiteNames } from '../suites/find-suites.js';
 import { runSuite } from '../suites/run-suites.js';
 import { table } from '../table.js';
 import { figure } from './context.js';
@@ -11,8 +11,15 @@ import type { BenchRow } from './types.js';
 
 /** `npm run bench -- [name[:suite] …] [--json FILE] [--write-docs] [suite options]`. A bar that is not met is a figure, not a failure. */
 async function main(args: readonly string[]): Promise<number> {
-  const { names, json, writeDocs, options } = suiteArguments(args);
-  const suites = selectSuites(findSuites(repositoryRoot, 'bench'), names);
+  const { names, json, writeDocs, help, options } = suiteArguments(args);
+  const all = findSuites(repositoryRoot, 'bench');
+  if (help) {
+    console.log(
+      `npm run bench -- [name[:suite] …] [--json FILE] [--write-docs] [options of the suite]\n\nWithout a name all are run:\n${suiteNames(all)}`,
+    );
+    return 0;
+  }
+  const suites = selectSuites(all, names);
   const rows: SuiteRow<BenchRow>[] = [];
   const failed: string[] = [];
   for (const suite of suites) {

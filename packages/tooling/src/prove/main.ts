@@ -3,15 +3,22 @@ import { join } from 'node:path';
 import { recordRows, type SuiteRow } from '../benchmarks/record.js';
 import { repositoryRoot } from '../repository.js';
 import { suiteArguments } from '../suites/arguments.js';
-import { findSuites, selectSuites } from '../suites/find-suites.js';
+import { findSuites, selectSuites, suiteNames } from '../suites/find-suites.js';
 import { runSuite } from '../suites/run-suites.js';
 import { table } from '../table.js';
 import type { CampaignRow } from './types.js';
 
 /** `npm run prove -- [name[:suite] …] [--n N] [--seed N] [--short] [--json FILE] [--write-docs]`. Exit code 1 when a goal is missed. */
 async function main(args: readonly string[]): Promise<number> {
-  const { names, json, writeDocs, options } = suiteArguments(args);
-  const suites = selectSuites(findSuites(repositoryRoot, 'prove'), names);
+  const { names, json, writeDocs, help, options } = suiteArguments(args);
+  const all = findSuites(repositoryRoot, 'prove');
+  if (help) {
+    console.log(
+      `npm run prove -- [name[:suite] …] [--n N] [--seed N] [--short] [--json FILE] [--write-docs] [options of the suite]\n\nWithout a name all are run:\n${suiteNames(all)}`,
+    );
+    return 0;
+  }
+  const suites = selectSuites(all, names);
   const rows: SuiteRow<CampaignRow>[] = [];
   const broken: string[] = [];
   for (const suite of suites) {

@@ -6,6 +6,8 @@ export interface SuiteArguments {
   readonly json: string | undefined;
   /** Whether the rows go into `docs/benchmarks.md`. */
   readonly writeDocs: boolean;
+  /** Whether the command line asks how it is used; nothing is run then. */
+  readonly help: boolean;
   /** Every other `--key value`, for the suites. `--key` alone is `'true'`. */
   readonly options: Readonly<Record<string, string>>;
 }
@@ -16,6 +18,10 @@ export function suiteArguments(args: readonly string[]): SuiteArguments {
   const options: Record<string, string> = {};
   for (let index = 0; index < args.length; index += 1) {
     const word = args[index] ?? '';
+    if (word === '-h') {
+      options['help'] = 'true';
+      continue;
+    }
     if (!word.startsWith('--')) {
       names.push(word);
       continue;
@@ -31,11 +37,11 @@ export function suiteArguments(args: readonly string[]): SuiteArguments {
       index += 1;
     }
   }
-  const { json, 'write-docs': writeDocs, ...rest } = options;
-  return { names, json, writeDocs: writeDocs === 'true', options: rest };
+  const { json, 'write-docs': writeDocs, help, ...rest } = options;
+  return { names, json, writeDocs: writeDocs === 'true', help: help === 'true', options: rest };
 }
 
-const valueless: readonly string[] = ['write-docs', 'short'];
+const valueless: readonly string[] = ['write-docs', 'short', 'help'];
 
 /** A whole number of at least one, from text. */
 export function countOf(option: string, text: string): number {

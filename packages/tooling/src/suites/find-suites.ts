@@ -37,6 +37,13 @@ export function selectSuites(all: readonly SuiteFile[], names: readonly string[]
   return names.length === 0 ? all : all.filter((suite) => names.some((name) => fits(suite, name)));
 }
 
+/** Names of suites as a command line takes them, a line for each package or example. */
+export function suiteNames(all: readonly SuiteFile[]): string {
+  const owners = [...new Set(all.map(({ owner }) => owner))];
+  const namesOf = (name: string) => all.filter(({ owner }) => owner === name).map(({ suite }) => `${name}:${suite}`);
+  return owners.map((owner) => `  ${namesOf(owner).join(' ')}`).join('\n');
+}
+
 function namesIn(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder).sort() : [];
 }

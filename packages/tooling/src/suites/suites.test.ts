@@ -8,7 +8,7 @@ import { recordRows } from '../benchmarks/record.js';
 import { runCampaign, seededRandom } from '../prove/run-campaign.js';
 import type { Campaign } from '../prove/types.js';
 import { countOf, suiteArguments } from './arguments.js';
-import { findSuites, selectSuites } from './find-suites.js';
+import { findSuites, selectSuites, suiteNames } from './find-suites.js';
 import { runSuite } from './run-suites.js';
 
 let root = '';
@@ -30,8 +30,14 @@ describe('the command line', () => {
       names: ['secrets', 'dr:restore'],
       json: 'rows.json',
       writeDocs: true,
+      help: false,
       options: { size: '10', n: '5', short: 'true' },
     });
+  });
+
+  it('asks for help, whatever else stands there', () => {
+    expect(suiteArguments(['--help', 'dr']).help).toBe(true);
+    expect(suiteArguments(['dr', '-h']).help).toBe(true);
   });
 
   it('refuses a count that is none', () => {
@@ -50,6 +56,7 @@ describe('suite files', () => {
     expect(selectSuites(all, ['shop'])).toHaveLength(1);
     expect(selectSuites(all, ['dr:backup'])).toHaveLength(1);
     expect(selectSuites(all, [])).toHaveLength(2);
+    expect(suiteNames(all)).toBe('  dr:backup\n  shop:whole');
     expect(() => selectSuites(all, ['dr:other'])).toThrow(/There are: dr:backup, shop:whole/);
   });
 
