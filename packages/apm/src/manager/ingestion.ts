@@ -1,0 +1,72 @@
+import { traced } from '@mnops/core/operations';
+import type { CallOptions, Span } from '@mnops/core/spi';
+import { epochMs } from '../analysis/span-facts.js';
+import { type IngestReport, spanProblem } from '../ingest.js';
+import type { Pipeline } from './pipeline.js';
+
+/** Spans taken before other work gets a turn. */
+const ingestSlice = 1_000;
+
+interface Report {
+  accepted: number;
+  rejected: number;
+  repeated: number;
+  readonly reasons: Set<string>;
+}
+
+/** Brings spans of other processes into the pipeline, and counts those that are not valid. */
+export class Ingestion {
+  readonly #pipeline: Pipeline;
+  #accepted = 0;
+  #rejected = 0;
+
+  constructor(pipeline: Pipeline) {
+    this.#pipeline = pipeline;
+  }
+
+  /** Spans so far: taken, and refused. */
+  get counts(): { readonly ingested: number; readonly rejected: number } {
+    return { ingested: this.#accepted, rejected: this.#rejected };
+  }
+
+  async take(spans: Iterable<Span> | AsyncIterable<Span>, { signal }: CallOptions): Promise<IngestReport> {
+    const report: Report = { accepted: 0, rejected: 0, repeated: 0, reasons: new Set() };
+    await traced('mnops:apm:ingest', {}, async (context) => {
+      let taken = 0;
+      // Two loops: waiting at each span of a plain list would cost more than taking it.
+      const pause = async (): Promise<void> => {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        signal?.throwIfAborted();
+      };
+      signal?.throwIfAborted();
+      if (Symbol.iterator in spans) {
+        for (const span of spans) {
+          taken += 1;
+          this.#takeOne(span, report);
+          if (taken % ingestSlice === 0) await pause();
+        }
+      } else {
+        for await (const span of spans) {
+          signal?.throwIfAborted();
+          this.#takeOne(span, report);
+        }
+      }
+      Object.assign(context, { accepted: report.accepted, rejected: report.rejected });
+    });
+    return { ...report, reasons: [...report.reasons] };
+  }
+
+  #takeOne(span: Span, report: Report): void {
+    const problem = spanProblem(span);
+    if (problem !== undefined) {
+      report.rejected += 1;
+      this.#rejected += 1;
+      if (report.reasons.size < 10) report.reasons.add(problem);
+      return;
+    }
+    report.accepted += 1;
+    this.#accepted += 1;
+    const durationMs = Number(span.durationNano) / 1e6;
+    if (!this.#pipeline.takeForeign(span, epochMs(span.startTimeUnixNano), durationMs)) report.repeated += 1;
+  }
+}
