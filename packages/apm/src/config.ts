@@ -1,5 +1,6 @@
 import { systemClock } from '@mnops/core';
 import {
+  type ConfigIssue,
   clockSchema,
   configError,
   countSchema,
@@ -303,6 +304,8 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
       },
     ]);
   }
+  const unresolved = input.secrets === undefined ? unresolvedFields(input.exporters ?? []) : [];
+  if (unresolved.length > 0) throw configError(name, unresolved);
   return {
     service: serviceIdentity(input.service),
     exporters: input.exporters ?? [],
@@ -328,6 +331,18 @@ export function resolveConfig(input: APMConfig): ResolvedConfig {
     clock: input.clock ?? systemClock(),
     random: input.random ?? Math.random,
   };
+}
+
+/** References that nothing would resolve: found now, not at the first delivery. */
+function unresolvedFields(exporters: readonly TraceExporter[]): ConfigIssue[] {
+  return exporters.flatMap(({ id, referenceFields = [] }, index) =>
+    referenceFields.map((field) => ({
+      field: `exporters.${index}.${field}`,
+      expected: 'a resolver for the secret:// reference',
+      received: 'none',
+      remedy: `Pass \`secrets\` to the PerformanceMonitoringManager: \`${id}\` cannot send without it.`,
+    })),
+  );
 }
 
 function resolveOperations(given: APMConfig['traceOperations'] = true): readonly OperatingPackage[] {

@@ -77,6 +77,8 @@ export interface SpanRequest {
 export interface HttpExporterOptions {
   readonly id: string;
   readonly capabilities: Omit<TraceExporterCapabilities, 'maxSpansPerRequest' | 'delivers'>;
+  /** Credentials by the names of their options. */
+  readonly credentials?: Readonly<Record<string, Credential | undefined>> | undefined;
   readonly method: 'POST' | 'PUT';
   readonly url: string | URL;
   readonly compression: 'gzip' | 'none';
@@ -94,12 +96,16 @@ const compress = promisify<Uint8Array, Buffer>(gzip);
 /** An exporter that makes one HTTP request of each batch. */
 export function httpExporter(options: HttpExporterOptions): TraceExporter {
   const { id, capabilities, method, url, compression, timeoutMs = defaultTimeoutMs, client: given } = options;
+  const credentials = Object.entries(options.credentials ?? {});
   const client = given ?? httpClient({ maxBytes: 1_048_576, maxDepth: 16 });
   return {
     specVersion: 1,
     kind: 'trace-exporter',
     id,
     capabilities: { ...capabilities, maxSpansPerRequest: 10_000, delivers: 'remote' },
+    referenceFields: credentials.flatMap(([field, value]) =>
+      typeof value === 'string' && value.startsWith('secret://') ? [field] : [],
+    ),
     async export(batch, call) {
       if (batch.spanCount === 0) return { accepted: 0, rejected: 0 };
       const { headers, body, answer } = await options.request(batch, call);
@@ -148,6 +154,11 @@ export function refusalOf(
   if (statuses.includes(status)) return errorFromResponse(response, context);
   const said = words === undefined ? '' : `: ${words}`;
   return apmError('MNOPS_APM_EXPORT_REJECTED', `The receiver refused the spans with status ${status}${said}.`, context);
+}
+
+/** The values of headers by the names of their options. */
+export function headerFields(headers: Readonly<Record<string, Credential>>): Record<string, Credential> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [`headers.${name}`, value]));
 }
 
 /** Headers with their secret references resolved. */

@@ -110,6 +110,8 @@ export interface TraceExporterCapabilities {
  */
 export interface TraceExporter extends Spi<'trace-exporter'> {
   readonly capabilities: TraceExporterCapabilities;
+  /** Options that hold a `secret://` reference, such as `headers.api-key`: a host without a resolver refuses them at once. */
+  readonly referenceFields?: readonly string[] | undefined;
   /**
    * Sends one batch in one request. A failure rejects with a `MnopsError` whose `retryable` and `retryAfterMs` say what
    * the back end allows; `MNOPS_CORE_TOO_LARGE` asks the host to split the batch.

@@ -59,6 +59,7 @@ export function elasticApm(options: ElasticApmOptions = {}): TraceExporter {
     id,
     // The server gives each document an id of its own, so a repeated batch makes doubles.
     capabilities: { maxRequestBytes, partialSuccess: true, safeToRepeat: false },
+    credentials: login,
     method: 'POST',
     url: resourceUrl(base, 'intake', 'v2', 'events'),
     compression: 'gzip',

@@ -66,7 +66,8 @@ export function newRelic(options: NewRelicOptions): TraceExporter {
     compression,
     maxRequestBytes,
   });
-  return { ...exporter, export: (batch, call) => exporter.export(shortened(batch), call) };
+  const referenceFields = exporter.referenceFields?.map(() => 'apiKey');
+  return { ...exporter, referenceFields, export: (batch, call) => exporter.export(shortened(batch), call) };
 }
 
 function shortened({ groups, spanCount }: SpanBatch): SpanBatch {

@@ -7,6 +7,7 @@ import { encodeOtlpProtobuf } from '../../encoding/otlp-protobuf.js';
 import {
   addressSchema,
   compressionSchema,
+  headerFields,
   headersSchema,
   httpExporter,
   isTaken,
@@ -57,6 +58,7 @@ export function otlpExporter(options: OtlpOptions): TraceExporter {
   return httpExporter({
     id,
     capabilities: { maxRequestBytes, partialSuccess: true, safeToRepeat: true },
+    credentials: headerFields(headers),
     method: 'POST',
     url: url.replace(/\/+$/, '').endsWith('/v1/traces') ? url : resourceUrl(url, 'v1', 'traces'),
     compression,

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import {
   addressSchema,
   compressionSchema,
+  headerFields,
   headersSchema,
   httpExporter,
   isTaken,
@@ -52,6 +53,7 @@ export function zipkin(options: ZipkinOptions = {}): TraceExporter {
   return httpExporter({
     id,
     capabilities: { maxRequestBytes, partialSuccess: false, safeToRepeat: true },
+    credentials: headerFields(headers),
     method: 'POST',
     url: isWhole ? base : resourceUrl(base, 'api', 'v2', 'spans'),
     compression,
