@@ -36,11 +36,10 @@ export function isPetShop(folder: string): boolean {
 /** Reads the issues of every kind of traffic and every split in the folder. */
 export function petShopCases(folder: string): PetShopCase[] {
   return trafficFolders(folder).flatMap(({ traffic, root, calls, calm }) =>
-    readdirSync(root)
-      .filter((split) => split !== 'noissue' && !split.endsWith('.csv'))
-      .sort()
+    foldersIn(root)
+      .filter((split) => split !== 'noissue')
       .flatMap((split) =>
-        readdirSync(join(root, split))
+        foldersIn(join(root, split))
           .filter((issue) => existsSync(join(root, split, issue, 'target.json')))
           .map((issue) => {
             const at = join(root, split, issue);
@@ -104,6 +103,11 @@ function trafficNames(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => existsSync(join(folder, name, 'graph.csv')))
     .sort();
+}
+
+function foldersIn(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
 }
 
 function readGraph(file: string): CallEdge[] {
