@@ -1,3 +1,4 @@
+import type { Call, MetricQuery } from '@mnops/core/spi';
 import { fakeClock, metricSourceContract, testCall } from '@mnops/core/testing';
 import { describe, expect, it } from 'vitest';
 import { traceMetricSource } from './metric-source.js';
@@ -25,6 +26,63 @@ function count(series: RequestSeries, atMs: number, windowMs: number): Promise<n
   const selection = { metric: 'http_server_request_duration_seconds', reduce: 'count', windowMs } as const;
   return source.query(selection, testCall()).then((samples) => samples.map(({ value }) => value));
 }
+
+describe('query', () => {
+  const series = new RequestSeries(options);
+  series.observe(origin, 'GET /', {}, false, 500, 10);
+  const source = traceMetricSource(
+    () => series,
+    () => 1_000,
+  );
+  const selection = { metric: 'http_server_request_duration_seconds', reduce: 'count', windowMs: 1_000 };
+  const refusal = async (query: unknown, call: unknown = testCall()): Promise<string> => {
+    try {
+      await source.query(query as MetricQuery, call as Call);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID' });
+      return (error as Error).message;
+    }
+    return '';
+  };
+
+  it('refuses by field what it does not know: it would count everything', async () => {
+    const wrong: readonly (readonly [unknown, RegExp])[] = [
+      [undefined, /the options/],
+      [null, /the options/],
+      ['up', /the options/],
+      [{}, /reduce: .*windowMs: .*metric: /s],
+      [{ ...selection, mtch: { service: 'x' } }, /mtch: .*Did you mean `match`/],
+      [{ ...selection, match: { servce: 'x' } }, /match\.servce: .*Did you mean `service`/],
+      [{ ...selection, match: { service: { nott: 'x' } } }, /match\.service/],
+      [{ ...selection, match: { service: { oneOf: 'x' } } }, /match\.service\.oneOf/],
+      [{ ...selection, match: { service: 1 } }, /match\.service: /],
+      [{ ...selection, by: ['verison'] }, /by\.0: .*"version"/],
+      [{ ...selection, by: 'service' }, /by: /],
+      [{ ...selection, reduce: 'average' }, /reduce: /],
+      [{ ...selection, reduce: { quantile: 95 } }, /reduce\.quantile: /],
+      [{ ...selection, windowMs: 0 }, /windowMs: /],
+      [{ ...selection, windowMs: Number.NaN }, /windowMs: /],
+      [{ ...selection, windowMs: Number.POSITIVE_INFINITY }, /windowMs: /],
+      [{ ...selection, metric: '' }, /metric: /],
+      [{ ratio: null }, /ratio: /],
+      [{ ratio: { part: selection } }, /ratio\.whole: /],
+      [{ ratio: { part: { ...selection, match: { statusclass: '5xx' } }, whole: selection } }, /ratio\.part\.match/],
+      [{ ratio: { part: selection, whole: selection }, match: {} }, /match: expected no such option/],
+    ];
+    for (const [query, message] of wrong) expect(await refusal(query), JSON.stringify(query)).toMatch(message);
+    for (const call of [null, {}, { signal: 1 }]) expect(await refusal(selection, call)).toMatch(/call/);
+    expect(await refusal(selection, { ...testCall(), atMs: Number.NaN })).toMatch(/call\.atMs/);
+  });
+
+  it('takes every condition and group that there is, and any label of a recorded metric', async () => {
+    const match = { service: 'api', version: { not: '2' }, method: { oneOf: ['', 'GET'] } };
+    const by = ['service', 'version', 'service_instance', 'method', 'route', 'status_class'];
+    const [sample] = await source.query({ ...selection, match, by } as MetricQuery, testCall());
+    expect(sample).toMatchObject({ value: 1, labels: { service: 'api', status_class: '2xx' } });
+    const recorded = { ...selection, metric: 'queue.depth', match: { anything: 'x' }, by: ['any'] };
+    expect(await refusal(recorded)).toBe('');
+  });
+});
 
 describe('RequestSeries', () => {
   it('answers for the window that is asked, to a slot', async () => {

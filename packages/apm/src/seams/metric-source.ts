@@ -1,10 +1,8 @@
 import { UnsupportedError } from '@mnops/core';
 import type { LabelMatch, MetricQuery, MetricSample, MetricSelection, MetricSource } from '@mnops/core/spi';
 import { LatencySketch } from '../analysis/latency-sketch.js';
+import { checkMetricCall, checkMetricQuery, requestMetric } from './metric-query.js';
 import type { RequestLabels, RequestSeries } from './request-series.js';
-
-/** Name of the one metric that traces give: a histogram of request durations in seconds. */
-export const requestMetric = 'http_server_request_duration_seconds';
 
 /** Answers structured queries about the requests that server spans stand for, and about recorded metrics. */
 export function traceMetricSource(
@@ -27,15 +25,17 @@ export function traceMetricSource(
     id: 'apm',
     capabilities: { promql: false, structured: true },
     async query(query: MetricQuery, call): Promise<readonly MetricSample[]> {
+      checkMetricCall(call);
       call.signal.throwIfAborted();
       const atMs = call.atMs ?? now();
-      if ('promql' in query) {
+      if (typeof query === 'object' && query !== null && 'promql' in query) {
         throw new UnsupportedError('Traces do not answer PromQL.', {
           provider: 'apm',
           operation: 'query',
           remedy: `Ask with a selection of the metric ${requestMetric}, or of one that was recorded.`,
         });
       }
+      checkMetricQuery(query);
       if (!('ratio' in query)) return [...select(query, atMs).values()];
       const part = select(query.ratio.part, atMs);
       const result: MetricSample[] = [];

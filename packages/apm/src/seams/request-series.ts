@@ -1,9 +1,7 @@
 import type { SpanAttributes } from '@mnops/core/spi';
 import { LatencySketch } from '../analysis/latency-sketch.js';
 import { methodOf, type Origin } from '../analysis/span-facts.js';
-
-/** Labels of the request histogram, in this order. */
-export const requestLabels = ['service', 'version', 'service_instance', 'method', 'route', 'status_class'] as const;
+import type { requestLabels } from './metric-query.js';
 
 /** One label set of the request histogram. */
 export type RequestLabels = Readonly<Record<(typeof requestLabels)[number], string>>;

@@ -1,0 +1,67 @@
+import { parseOptions, signalSchema } from '@mnops/core/config';
+import type { MetricSelection } from '@mnops/core/spi';
+import * as v from 'valibot';
+
+/** Name of the one metric that traces give: a histogram of request durations in seconds. */
+export const requestMetric = 'http_server_request_duration_seconds';
+
+/** Labels of the request histogram, in this order. */
+export const requestLabels = ['service', 'version', 'service_instance', 'method', 'route', 'status_class'] as const;
+
+const matchSchema = v.union([
+  v.string(),
+  v.strictObject({ not: v.string() }),
+  v.strictObject({ oneOf: v.array(v.string()) }),
+]);
+const common = {
+  reduce: v.union([
+    v.picklist(['rate', 'increase', 'count', 'sum', 'mean', 'last', 'max', 'min']),
+    v.strictObject({ quantile: v.pipe(v.number(), v.minValue(0), v.maxValue(1)) }),
+  ]),
+  windowMs: v.pipe(v.number(), v.finite(), v.gtValue(0)),
+};
+/** Traces have these labels and no others, so another name is a mistake. */
+const ofRequests = v.strictObject({
+  ...common,
+  metric: v.literal(requestMetric),
+  match: v.optional(v.strictObject(v.entriesFromList(requestLabels, v.optional(matchSchema)))),
+  by: v.optional(v.array(v.picklist(requestLabels))),
+});
+const ofRecorded = v.strictObject({
+  ...common,
+  metric: v.pipe(v.string(), v.nonEmpty()),
+  match: v.optional(v.record(v.string(), matchSchema)),
+  by: v.optional(v.array(v.string())),
+});
+const callSchema = v.object({
+  call: v.object({ signal: signalSchema, atMs: v.optional(v.pipe(v.number(), v.finite())) }),
+});
+
+/**
+ * Refuses a query that names what it does not know, which would count everything.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every issue.
+ */
+export function checkMetricQuery(query: unknown): void {
+  const name = 'metricSource.query';
+  const given = (query ?? {}) as { readonly ratio?: unknown };
+  if (typeof query !== 'object' || given.ratio === undefined) {
+    parseOptions(name, schemaOf(query), query);
+    return;
+  }
+  const { part, whole } = (given.ratio ?? {}) as { readonly part?: unknown; readonly whole?: unknown };
+  parseOptions(
+    name,
+    v.strictObject({ ratio: v.strictObject({ part: schemaOf(part), whole: schemaOf(whole) }) }),
+    query,
+  );
+}
+
+/** Refuses a call without a signal. */
+export function checkMetricCall(call: unknown): void {
+  parseOptions('metricSource.query', callSchema, { call });
+}
+
+function schemaOf(selection: unknown): v.GenericSchema {
+  return (selection as Partial<MetricSelection> | null | undefined)?.metric === requestMetric ? ofRequests : ofRecorded;
+}
