@@ -45,8 +45,8 @@ export type { Forecast, ForecastQuery, ForecastSignal } from './forecast-query.j
 export type { IngestReport } from './ingest.js';
 export type { Metric, MetricKind, MetricStats } from './metrics/metric.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
+export type { HeaderCarrier, HeaderTarget, IncomingHeaders, WebHeaders } from './propagation/carrier.js';
 export type { PropagatorName } from './propagation/propagator-names.js';
-export type { IncomingHeaders } from './propagation/trace-context.js';
 export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 export type {
   HeadSampler,

@@ -24,7 +24,7 @@ import { Ingestion } from './manager/ingestion.js';
 import { Pipeline } from './manager/pipeline.js';
 import { saveAtProcessEnd } from './manager/process-end.js';
 import type { Metric } from './metrics/metric.js';
-import type { IncomingHeaders } from './propagation/trace-context.js';
+import type { HeaderCarrier, HeaderTarget } from './propagation/carrier.js';
 import type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 import type { APMSnapshot } from './snapshot/apm-snapshot.js';
 import type { APMStats } from './stats.js';
@@ -165,13 +165,16 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     return within(() => runWithin(span, run));
   }
 
-  /** Writes `traceparent`, `tracestate` and `baggage` of the active span, or of a context, into headers. */
-  inject(headers: Record<string, string>, context?: Context): void {
+  /**
+   * Writes `traceparent`, `tracestate` and `baggage` of the active span, or of a context, into headers of any form. Where
+   * they cannot be written, the headers stay as they are; nothing is thrown.
+   */
+  inject(headers: HeaderTarget, context?: Context): void {
     this.#pipeline.tracing.inject(headers, context);
   }
 
-  /** The context that a request's headers carry. Invalid headers give an empty one; nothing is thrown. */
-  extract(headers: IncomingHeaders): Context {
+  /** The context that a request's headers carry, in any form. Invalid headers give an empty one; nothing is thrown. */
+  extract(headers: HeaderCarrier): Context {
     return this.#pipeline.tracing.extract(headers) ?? emptyContext();
   }
 

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context, Span, Tracer } from '@opentelemetry/api';
-import type { IncomingHeaders } from '../propagation/trace-context.js';
+import type { HeaderCarrier } from '../propagation/carrier.js';
 import type { HttpRequestFacts } from './request-facts.js';
 
 /** What is needed of a `PerformanceMonitoringManager`. */
 export interface HttpTracing {
   readonly tracer: Tracer;
   inject(headers: Record<string, string>, context?: Context): void;
-  extract(headers: IncomingHeaders): Context;
+  extract(headers: HeaderCarrier): Context;
   withContext<T>(context: Context, run: () => T): T;
 }
 

@@ -13,9 +13,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import type { Caller } from './caller.js';
+import type { IncomingHeaders } from './carrier.js';
 import { headerFormats, readFirst } from './header-formats.js';
 import { type PropagatorName, propagatorNames } from './propagator-names.js';
-import type { IncomingHeaders, RemoteSpanContext } from './trace-context.js';
+import type { RemoteSpanContext } from './trace-context.js';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const spanId = 'b7ad6b7169203331';

@@ -1,13 +1,8 @@
 import type { Caller } from './caller.js';
+import type { IncomingHeaders } from './carrier.js';
 import { datadog } from './datadog.js';
 import type { PropagatorName } from './propagator-names.js';
-import {
-  type IncomingHeaders,
-  type RemoteSpanContext,
-  readTraceContext,
-  singleHeader,
-  traceParent,
-} from './trace-context.js';
+import { type RemoteSpanContext, readTraceContext, singleHeader, traceParent } from './trace-context.js';
 
 /** Gives the value of a header by its name in lower case. */
 export type HeaderReader = (name: string) => IncomingHeaders[string];

@@ -4,9 +4,9 @@ import { isTracingSuppressed, suppressTracing } from '@opentelemetry/core';
 import { describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import { callerDecision, callerOf } from './caller.js';
+import type { IncomingHeaders } from './carrier.js';
 import { createPropagator } from './propagator.js';
 import type { PropagatorName } from './propagator-names.js';
-import type { IncomingHeaders } from './trace-context.js';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const spanId = 'b7ad6b7169203331';

@@ -1,10 +1,11 @@
 import type { Baggage, Context, SpanContext, TextMapGetter, TextMapPropagator } from '@opentelemetry/api';
 import { type BaggageItem, baggageText, jaegerBaggage, readBaggage, readJaegerBaggage } from './baggage.js';
 import { type Caller, callerKey, callerOf } from './caller.js';
+import type { IncomingHeaders } from './carrier.js';
 import { datadogMember, readDatadogMember } from './datadog.js';
 import { headerFormats, readFirst } from './header-formats.js';
 import type { PropagatorName } from './propagator-names.js';
-import type { IncomingHeaders, RemoteSpanContext } from './trace-context.js';
+import type { RemoteSpanContext } from './trace-context.js';
 import { readTraceState, traceStateOf } from './trace-state.js';
 
 type Api = typeof import('@opentelemetry/api');

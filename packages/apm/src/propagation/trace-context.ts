@@ -1,3 +1,4 @@
+import type { IncomingHeaders } from './carrier.js';
 import { readTraceState, traceStateText } from './trace-state.js';
 
 /** What `traceparent` and `tracestate` say about the caller's span. */
@@ -7,9 +8,6 @@ export interface RemoteSpanContext {
   readonly traceFlags: number;
   readonly traceState: string | undefined;
 }
-
-/** Headers as Node's HTTP server gives them; names in lower case. */
-export type IncomingHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const parentForm = /^[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[^,]*)?[ \t]*$/;
 const zeroes = /^0+$/;

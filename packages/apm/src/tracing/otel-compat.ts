@@ -8,9 +8,9 @@ import type {
   Tracer,
 } from '@opentelemetry/api';
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { type HeaderCarrier, type HeaderTarget, headerGetter, headerSetter } from '../propagation/carrier.js';
 import { createPropagator } from '../propagation/propagator.js';
 import type { PropagatorName } from '../propagation/propagator-names.js';
-import type { IncomingHeaders } from '../propagation/trace-context.js';
 import { DecidingTracer, type Decisions } from './deciding-tracer.js';
 import type { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
@@ -30,8 +30,8 @@ export interface OtelRuntime {
   readonly storage: AsyncLocalStorage<Context> | undefined;
   /** Runs with tracing suppressed, so that our own requests make no spans. */
   quietly<T>(run: () => T): T;
-  inject(headers: Record<string, string>, context: Context): void;
-  extract(headers: IncomingHeaders): Context;
+  inject(headers: HeaderTarget, context: Context): void;
+  extract(headers: HeaderCarrier): Context;
   /** Whether the globals were free and are now ours; false when another SDK has them. */
   readonly ownsGlobals: boolean;
   /** Gives the globals back. */
@@ -131,8 +131,8 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     withSpan: (context, span) => api.trace.setSpan(context, span),
     hasSpan: (context) => api.trace.getSpanContext(context) !== undefined,
     storage: foreign ? undefined : storageOf(contexts),
-    inject: (headers, context) => propagator.inject(context, headers, api.defaultTextMapSetter),
-    extract: (headers) => propagator.extract(api.ROOT_CONTEXT, headers, api.defaultTextMapGetter),
+    inject: (headers, context) => propagator.inject(context, headers, headerSetter),
+    extract: (headers) => propagator.extract(api.ROOT_CONTEXT, headers, headerGetter),
     ownsGlobals: owns,
     release() {
       if (owns) {

@@ -1,6 +1,6 @@
 import type { SpanAttributes, SpanKindName } from '@mnops/core/spi';
 import type { Context, Link, Span as OtelSpan, SpanKind } from '@opentelemetry/api';
-import type { IncomingHeaders } from '../propagation/trace-context.js';
+import type { HeaderCarrier } from '../propagation/carrier.js';
 import { kindNames } from './recorded-span.js';
 
 /** How a span begins. */
@@ -9,7 +9,7 @@ export interface SpanOptions {
   readonly kind?: SpanKindName | SpanKind | undefined;
   readonly attributes?: SpanAttributes | undefined;
   /** What the span belongs to: a context, or the headers of a request. Default: the active span. */
-  readonly parent?: Context | IncomingHeaders | undefined;
+  readonly parent?: Context | HeaderCarrier | undefined;
   readonly links?: readonly Link[] | undefined;
   /** True: a new trace, whatever is active. */
   readonly root?: boolean | undefined;
@@ -22,7 +22,7 @@ export function kindNumber(kind: SpanOptions['kind']): SpanKind {
 }
 
 /** Whether a parent is a context and not a set of headers. */
-export function isContext(parent: Context | IncomingHeaders): parent is Context {
+export function isContext(parent: Context | HeaderCarrier): parent is Context {
   return typeof (parent as { getValue?: unknown }).getValue === 'function';
 }
 

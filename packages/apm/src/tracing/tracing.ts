@@ -2,7 +2,7 @@ import { coreError } from '@mnops/core';
 import type { ServiceIdentity, SpanAttributes } from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import type { ResolvedConfig } from '../config.js';
-import type { IncomingHeaders } from '../propagation/trace-context.js';
+import type { HeaderCarrier, HeaderTarget } from '../propagation/carrier.js';
 import type { Decisions } from './deciding-tracer.js';
 import { idleSpan, idleTracer } from './idle-tracer.js';
 import type { OtelRuntime } from './otel-compat.js';
@@ -173,7 +173,7 @@ export class Tracing {
   }
 
   /** Writes the headers of a context; without one, of the active span. Never throws. */
-  inject(headers: Record<string, string>, context?: Context): void {
+  inject(headers: HeaderTarget, context?: Context): void {
     try {
       this.#runtime?.inject(headers, context ?? this.#runtime.activeContext());
     } catch {
@@ -182,7 +182,7 @@ export class Tracing {
   }
 
   /** The context that headers carry, an empty one when they cannot be read; `undefined` while not started. Never throws. */
-  extract(headers: IncomingHeaders): Context | undefined {
+  extract(headers: HeaderCarrier): Context | undefined {
     try {
       return this.#runtime?.extract(headers);
     } catch {
