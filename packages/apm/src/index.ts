@@ -47,6 +47,12 @@ export type { Metric, MetricKind, MetricStats } from './metrics/metric.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
 export type { HeaderCarrier, HeaderTarget, IncomingHeaders, WebHeaders } from './propagation/carrier.js';
 export type { PropagatorName } from './propagation/propagator-names.js';
+export {
+  type MetricQuestion,
+  metricQuestions,
+  type OpenQuery,
+  type OpenSelection,
+} from './questions/metric-question.js';
 export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 export type {
   HeadSampler,

@@ -263,7 +263,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   /**
    * Ranks the services by how much of a change began in them, from the traces kept of before and after, and from
    * the metrics and lines of the query. The verdict is `none` when nothing changed beyond chance, or when there is too
-   * little on either side.
+   * little on either side. Sources have `timeoutMs` (default 10_000); what they do not answer stands in `notes`.
    *
    * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query that cannot be read.
    */

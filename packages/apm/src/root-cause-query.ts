@@ -1,8 +1,10 @@
-import { countSchema, parseOptions } from '@mnops/core/config';
-import type { Span } from '@mnops/core/spi';
+import { countSchema, parseOptions, providerSchema } from '@mnops/core/config';
+import type { CallOptions, Clock, LogSearch, MetricSource, SecretResolver, Span } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { CallEdge, LogRecord, MetricSeries } from './analysis/root-cause/inputs.js';
 import type { RootCauseRanking } from './analysis/root-cause/rank.js';
+import { loadInputs } from './questions/load-inputs.js';
+import { type MetricQuestion, metricQuestionSchema, metricSourceSchema } from './questions/metric-question.js';
 import type { HeldTrace } from './store/trace-ring.js';
 
 /** Where and when the trouble is. */
@@ -21,10 +23,22 @@ export interface RootCauseQuery {
   readonly faulty?: { readonly from: Date; readonly to: Date } | undefined;
   /** Traces at most of each window; the newest count. Default 5_000. */
   readonly maxTraces?: number | undefined;
-  /** Metrics of services from before and after `at`, whatever recorded them; at most 10,000. */
-  readonly metrics?: readonly MetricSeries[] | undefined;
-  /** Lines that services wrote before and after `at`; the newest 100,000 count. */
-  readonly logs?: readonly LogRecord[] | undefined;
+  /**
+   * Metrics of services from before and after `at`: series, whatever recorded them, sources that are asked for them, such
+   * as `metricSource` of `@mnops/monitoring`, or both. At most 10,000 series count.
+   */
+  readonly metrics?: MetricSource | readonly (MetricSeries | MetricSource)[] | undefined;
+  /**
+   * What sources are asked. Default `metricQuestions`: P90, failures and number of requests by
+   * `http_server_request_duration_seconds`, processor time and memory by `process_cpu_seconds_total` and
+   * `process_resident_memory_bytes`.
+   */
+  readonly metricQuestions?: readonly MetricQuestion[] | undefined;
+  /**
+   * Lines that services wrote before and after `at`, or where they are found, such as `logSearch` of `@mnops/logging`. Of
+   * given lines the newest 100,000 count, of found ones the 50,000 next to `at` on each side.
+   */
+  readonly logs?: LogSearch | readonly LogRecord[] | undefined;
   /** Who calls whom. Default: what the traces say. */
   readonly calls?: readonly CallEdge[] | undefined;
 }
@@ -35,6 +49,8 @@ export interface RootCauseReport extends RootCauseRanking {
     readonly normal: { readonly from: Date; readonly to: Date };
     readonly faulty: { readonly from: Date; readonly to: Date };
   };
+  /** What sources of metrics and lines did not answer, and why; empty when nothing is missing. */
+  readonly notes: readonly string[];
   /** Milliseconds that finding it took. */
   readonly elapsedMs: number;
 }
@@ -61,8 +77,19 @@ const querySchema = v.strictObject({
   service: v.optional(v.string()),
   operation: v.optional(v.string()),
   metric: v.optional(v.string()),
-  metrics: v.optional(v.pipe(v.array(metricSchema), v.maxLength(10_000, 'at most 10,000 series'))),
-  logs: v.optional(v.custom<readonly LogRecord[]>(Array.isArray, 'a list of lines')),
+  metrics: v.optional(
+    v.union([
+      metricSourceSchema,
+      v.pipe(v.array(v.union([metricSourceSchema, metricSchema])), v.maxLength(10_000, 'at most 10,000 series')),
+    ]),
+  ),
+  metricQuestions: v.optional(v.pipe(v.array(metricQuestionSchema), v.maxLength(100, 'at most 100 questions'))),
+  logs: v.optional(
+    v.union([
+      providerSchema<LogSearch>('log-search', ['search']),
+      v.custom<readonly LogRecord[]>(Array.isArray, 'a list of lines'),
+    ]),
+  ),
   calls: v.optional(v.array(callSchema)),
   at: dateSchema,
   normal: v.optional(windowSchema),
@@ -70,24 +97,36 @@ const querySchema = v.strictObject({
   maxTraces: v.optional(countSchema),
 });
 
-/** Compares the traces of two windows, with metrics and lines where there are any. Traces are assigned by their start. */
+/** What the manager that is asked works with. */
+export interface RootCauseMeans extends CallOptions {
+  readonly clock: Clock;
+  readonly secrets: SecretResolver | undefined;
+}
+
+/**
+ * Compares the traces of two windows, with metrics and lines where there are any. Traces are assigned by their start.
+ * Sources are asked first: what they do not answer within `timeoutMs` is missing and told.
+ */
 export async function findRootCauseIn(
   traces: (range: { readonly from: Date; readonly to: Date }) => Iterable<HeldTrace> | AsyncIterable<HeldTrace>,
   input: RootCauseQuery,
-  elapsed: () => number,
+  means: RootCauseMeans,
 ): Promise<RootCauseReport> {
   const query = parseOptions('findRootCause', querySchema, input);
-  const { service, operation, metric, at, metrics, logs, calls, maxTraces = 5_000 } = query;
+  const { clock } = means;
+  const { service, operation, metric, at, calls, maxTraces = 5_000 } = query;
   const atMs = query.at.getTime();
   const normal = query.normal ?? { from: new Date(atMs - normalMs), to: new Date(atMs - guardMs) };
   const faulty = query.faulty ?? { from: query.at, to: new Date(atMs + faultyMs) };
-  const begunAt = elapsed();
-  const picked = { normal: [] as Span[], faulty: [] as Span[] };
-  const counts = { normal: 0, faulty: 0 };
+  const begunAt = clock.monotonic();
   const range = {
     from: normal.from < faulty.from ? normal.from : faulty.from,
     to: normal.to > faulty.to ? normal.to : faulty.to,
   };
+  const toMs = Math.min(range.to.getTime(), clock.now());
+  const { metrics, logs, notes } = await loadInputs(query, { fromMs: range.from.getTime(), atMs, toMs }, means);
+  const picked = { normal: [] as Span[], faulty: [] as Span[] };
+  const counts = { normal: 0, faulty: 0 };
   for await (const trace of traces(range)) {
     for (const [name, window] of [['normal', normal] as const, ['faulty', faulty] as const]) {
       if (trace.startMs < window.from.getTime() || trace.startMs >= window.to.getTime()) continue;
@@ -100,5 +139,5 @@ export async function findRootCauseIn(
   // Loaded at the first question, because most programs import this package and never ask.
   const { rankRootCauses } = await import('./analysis/root-cause/rank.js');
   const ranking = rankRootCauses({ ...picked, entry, metrics, logs, calls, at });
-  return { ...ranking, windows: { normal, faulty }, elapsedMs: elapsed() - begunAt };
+  return { ...ranking, windows: { normal, faulty }, notes, elapsedMs: clock.monotonic() - begunAt };
 }

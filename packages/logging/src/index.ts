@@ -7,6 +7,7 @@ export type {
   LogLevel,
   LogPartialReason,
   LogScalar,
+  LogSearch,
   LogSearchResult,
   LogSource,
   LogTest,

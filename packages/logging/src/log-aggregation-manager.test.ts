@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf } from '@mnops/core';
 import type { LogEntry } from '@mnops/core/spi';
+import { testCall } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fileSink, LogAggregationManager, type LogConfig, memorySink } from './index.js';
 
@@ -81,6 +82,19 @@ describe('writing', () => {
     expect(first.attributes).toEqual({ requestId: 'r1', tenant: 'eu', region: 2 });
     expect(sink.lines[0]?.match(/"region"/g)).toHaveLength(1);
     expect(second).toMatchObject({ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' });
+  });
+});
+
+describe('the search for other packages', () => {
+  it('finds what is kept, and says when the manager does not run', async () => {
+    const logs = make();
+    const query = { sort: 'newest-first', limit: 10, maxScanBytes: 1e6 } as const;
+    await expect(logs.logSearch.search(query, testCall())).rejects.toMatchObject({ code: 'MNOPS_CORE_CLOSED' });
+    await logs.start();
+    logs.logger('payments').warn('card refused');
+    await logs.flush();
+    const { entries } = await logs.logSearch.search(query, testCall());
+    expect(entries.map(({ message }) => message)).toEqual(['card refused']);
   });
 });
 

@@ -8,6 +8,7 @@ import type {
   HealthReport,
   HostStatus,
   LogEntry,
+  LogSearch,
   LogSearchResult,
   LogSource,
   Recoverable,
@@ -57,6 +58,8 @@ export class LogAggregationManager implements AsyncDisposable {
   readonly service: ServiceIdentity;
   /** Backs up and restores the store. */
   readonly recoverable: Recoverable;
+  /** Finds kept entries, for other packages. */
+  readonly logSearch: LogSearch;
   readonly #config: LogConfig;
   readonly #clock: Clock;
   readonly #core: LoggerCore;
@@ -94,6 +97,12 @@ export class LogAggregationManager implements AsyncDisposable {
       withoutStore: (run) => this.#withoutStore(run),
       lastWriteMs: () => this.#store?.lastWriteMs,
     });
+    this.logSearch = {
+      specVersion: 1,
+      kind: 'log-search',
+      id: 'logging',
+      search: async (query, call) => await this.#openStore().search(query, call),
+    };
     for (const source of this.#config.logSources ?? []) this.collect(source);
     this.#removeHooks = this.#config.processHooks === true ? this.#registerHooks() : () => undefined;
   }

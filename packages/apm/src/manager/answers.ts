@@ -68,16 +68,17 @@ export class Answers {
     return buildServiceMap(traces.flatMap((trace) => trace.spans));
   }
 
-  async findRootCause(query: RootCauseQuery, { signal }: CallOptions): Promise<RootCauseReport> {
+  async findRootCause(query: RootCauseQuery, options: CallOptions): Promise<RootCauseReport> {
     const { ring, kept } = this.#settled();
+    const { signal } = options;
     signal?.throwIfAborted();
     const fields = { service: query?.service ?? '', operation: query?.operation ?? '' };
     return await traced('mnops:apm:find-root-cause', fields, async (context) => {
-      const elapsed = (): number => this.#config.clock.monotonic();
+      const { clock, secrets } = this.#config;
       const report = await findRootCauseIn(
         (range) => matchingTraces(ring, kept, { ...range, limit: Infinity }, signal),
         query,
-        elapsed,
+        { ...options, clock, secrets },
       );
       const { traces, candidates, verdict } = report;
       Object.assign(context, { traces: traces.normal + traces.faulty, candidates: candidates.length, verdict });

@@ -56,14 +56,16 @@ export function baselineTable(baselines: readonly PerformanceBaseline[], options
 }
 
 /**
- * A root-cause report in words: the verdict, then each candidate with its evidence.
+ * A root-cause report in words: the verdict, then each candidate with its evidence, and what could not be asked.
  *
  * @returns Lines joined by newlines, without one at the end.
  */
-export function rootCauseText({ verdict, candidates, traces }: RootCauseReport, options: TextOptions = {}): string {
+export function rootCauseText(report: RootCauseReport, options: TextOptions = {}): string {
+  const { verdict, candidates, traces, notes } = report;
   const paint = painterOf(options);
   const compared = `${traces.normal} traces before, ${traces.faulty} after`;
-  if (verdict === 'none') return `No cause stands out (${compared}).`;
+  const missing = notes.map((note) => paint('dim', printable(note)));
+  if (verdict === 'none') return [`No cause stands out (${compared}).`, ...missing].join('\n');
   return [
     `Most likely first (${compared}):`,
     ...candidates.flatMap(({ service, version, instance, score, evidence, traceIds }, index) => {
@@ -75,5 +77,6 @@ export function rootCauseText({ verdict, candidates, traces }: RootCauseReport, 
         ...(example === undefined ? [] : [paint('dim', `   for example trace ${printable(example)}`)]),
       ];
     }),
+    ...missing,
   ].join('\n');
 }

@@ -126,8 +126,10 @@ describe('tables', () => {
   it('writes a report in words', () => {
     const windows = { normal: { from: new Date(0), to: new Date(1) }, faulty: { from: new Date(1), to: new Date(2) } };
     const traces = { normal: 50, faulty: 40 };
-    const none: RootCauseReport = { verdict: 'none', candidates: [], traces, windows, elapsedMs: 1 };
+    const none: RootCauseReport = { verdict: 'none', candidates: [], traces, windows, notes: [], elapsedMs: 1 };
     expect(rootCauseText(none)).toBe('No cause stands out (50 traces before, 40 after).');
+    const silent = { ...none, notes: ['Metric source registry did not answer.'] };
+    expect(rootCauseText(silent)).toBe(`${rootCauseText(none)}\nMetric source registry did not answer.`);
     const evidence = [{ signal: 'errors' as const, before: 0, after: 0.2, text: 'fails 20 % of the calls' }];
     const candidates = [{ service: 'catalog', version: '2.0.0', score: 3.2, evidence, traceIds: ['ab'] }];
     const text = rootCauseText({ ...none, verdict: 'found', candidates } as RootCauseReport);

@@ -154,6 +154,18 @@ describe('parseOptions', () => {
   });
 });
 
+describe('a union of a provider and options', () => {
+  const either = v.strictObject({
+    source: v.union([providerSchema('object-store', ['get']), v.strictObject({ folder: v.string() })]),
+  });
+
+  it('takes the provider with whatever it has, and names unknown options', () => {
+    const source = { specVersion: 1, kind: 'object-store', id: 'x', get() {}, capabilities: { ranges: true } };
+    expect(parseOptions('host', either, { source })).toEqual({ source });
+    expect(() => parseOptions('host', either, { source: { foldr: 'x' } })).toThrow('Did you mean `folder`?');
+  });
+});
+
 describe('ready schemas', () => {
   it('know services, clocks, credentials and providers', () => {
     const all = v.strictObject({

@@ -1,4 +1,4 @@
-import type { GenericSchema } from 'valibot';
+import { type GenericSchema, is } from 'valibot';
 
 /** The parts of valibot's schemas that a walk over them needs. */
 interface SchemaParts {
@@ -49,6 +49,8 @@ export function shapesAt(shapes: Shapes, key: string): Shapes {
 /** Every key that no allowed shape has, at any depth. */
 export function unknownKeys(shapes: Shapes, input: unknown, path: readonly string[] = []): readonly UnknownKey[] {
   if (typeof input !== 'object' || input === null || path.length > 64) return [];
+  // What a check of the author's own takes, such as a provider, is nobody's options.
+  if (shapes.some((shape) => shape.type === 'custom' && is(shape as unknown as GenericSchema, input))) return [];
   const objects = shapes.filter((shape) => shape.entries !== undefined);
   const strict = objects.length > 0 && objects.every((shape) => shape.type === 'strict_object');
   const open = shapes.some((shape) => shape.type === 'record' || shape.type === 'any' || shape.type === 'unknown');

@@ -3,6 +3,7 @@ export type SpiKind =
   | 'health-source'
   | 'key-wrapper'
   | 'lease'
+  | 'log-search'
   | 'log-sink'
   | 'log-source'
   | 'log-store'

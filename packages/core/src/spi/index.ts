@@ -39,6 +39,7 @@ export type {
   LogLevel,
   LogPartialReason,
   LogScalar,
+  LogSearch,
   LogSearchResult,
   LogSource,
   LogStore,

@@ -132,6 +132,11 @@ export interface LogSearchResult {
   readonly tookMs: number;
 }
 
+/** Finds kept entries: what a log manager offers to other packages. */
+export interface LogSearch extends Spi<'log-search'> {
+  search(query: LogStoreQuery, call: Call): Promise<LogSearchResult>;
+}
+
 /** Entries to keep together with the place in the source that they end at. */
 export interface LogStoreBatch {
   readonly entries: readonly NewLogEntry[];
