@@ -1,5 +1,5 @@
 import { countSchema, parseOptions, providerSchema } from '@mnops/core/config';
-import type { CallOptions, Clock, LogSearch, MetricSource, SecretResolver, Span } from '@mnops/core/spi';
+import type { CallOptions, Clock, LogSearch, LogSource, MetricSource, SecretResolver, Span } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { CallEdge, LogRecord, MetricSeries } from './analysis/root-cause/inputs.js';
 import type { RootCauseRanking } from './analysis/root-cause/rank.js';
@@ -35,10 +35,11 @@ export interface RootCauseQuery {
    */
   readonly metricQuestions?: readonly MetricQuestion[] | undefined;
   /**
-   * Lines that services wrote before and after `at`, or where they are found, such as `logSearch` of `@mnops/logging`. Of
-   * given lines the newest 100,000 count, of found ones the 50,000 next to `at` on each side.
+   * Lines that services wrote before and after `at`, or where they are found: `logSearch` of `@mnops/logging`, or a stream
+   * such as `logSource` of `@mnops/orchestration`, which is read from its beginning. Of given lines the newest 100,000
+   * count, of searched ones the 50,000 next to `at` on each side, of a stream 256 MiB with at most 100,000 of the time.
    */
-  readonly logs?: LogSearch | readonly LogRecord[] | undefined;
+  readonly logs?: LogSearch | LogSource | readonly LogRecord[] | undefined;
   /** Who calls whom. Default: what the traces say. */
   readonly calls?: readonly CallEdge[] | undefined;
 }
@@ -87,6 +88,7 @@ const querySchema = v.strictObject({
   logs: v.optional(
     v.union([
       providerSchema<LogSearch>('log-search', ['search']),
+      providerSchema<LogSource>('log-source', ['read']),
       v.custom<readonly LogRecord[]>(Array.isArray, 'a list of lines'),
     ]),
   ),

@@ -1,4 +1,13 @@
-import type { LogEntry, LogSearch, LogStoreQuery, MetricQuery, MetricSample, MetricSource } from '@mnops/core/spi';
+import type {
+  LogBatch,
+  LogEntry,
+  LogSearch,
+  LogSource,
+  LogStoreQuery,
+  MetricQuery,
+  MetricSample,
+  MetricSource,
+} from '@mnops/core/spi';
 import { eventually, type FakeClock, fakeClock } from '@mnops/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
@@ -197,5 +206,63 @@ describe('lines that are searched for', () => {
       search: async () => ({ entries: [], next: 'x', partial: ['storage-damaged'], scannedBytes: 0, tookMs: 0 }),
     };
     expect((await find({ logs: endless })).notes).toEqual(['Lines of logging may be missing: storage-damaged.']);
+  });
+});
+
+function stream(batches: (signal: AbortSignal) => AsyncIterable<LogBatch>): LogSource {
+  return {
+    specVersion: 1,
+    kind: 'log-source',
+    id: 'local-processes',
+    capabilities: { scope: 'application', resume: 'exact' },
+    read: (_, call) => batches(call.signal),
+  };
+}
+
+describe('lines of a stream', () => {
+  const iso = (seconds: number): string => new Date(at.getTime() + seconds * 1_000).toISOString();
+
+  it('are read to what there is now, in every usual form', async () => {
+    let ended = false;
+    const frames = (from: number, to: number, line: (i: number) => string) =>
+      Array.from({ length: to - from }, (_, i) => ({ bytes: line(from + i) }));
+    const source = stream(async function* (signal) {
+      yield { stream: 'stock/1/stdout', frames: frames(-500, 0, (i) => `${iso(i)} INFO sold item ${i}`) };
+      yield {
+        stream: 'x/2/stdout',
+        identity: { name: 'stock' },
+        frames: [
+          { bytes: Buffer.from(`{"time":${at.getTime()},"level":50,"msg":"lock `), partial: true },
+          { bytes: 'timed out"}' },
+          ...frames(1, 100, (i) => JSON.stringify({ '@timestamp': iso(i), level: 'error', message: 'lock timed out' })),
+          { bytes: '  at second line of the error' },
+        ],
+      };
+      yield { stream: 'x/3/stdout', frames: [{ bytes: 'no time at all' }, { bytes: '' }] };
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      ended = true;
+    });
+    const finding = find({ logs: source });
+    await eventually(() => clock.pending >= 2);
+    let report: RootCauseReport | undefined;
+    void finding.then((value) => {
+      report = value;
+    });
+    await eventually(async () => {
+      await clock.advance(1_000);
+      return report !== undefined;
+    });
+    expect(report).toMatchObject({ verdict: 'found', candidates: [{ service: 'stock' }] });
+    expect(report?.candidates[0]?.evidence[0]?.text).toContain('lock timed out');
+    expect(report?.notes).toEqual(['1 lines of local-processes say no time.']);
+    expect(ended).toBe(true);
+  });
+
+  it('that break are told', async () => {
+    const source = stream(async function* () {
+      yield { stream: 'stock/1', frames: [] };
+      throw Object.assign(new Error('gone'), { code: 'ECONNRESET' });
+    });
+    expect((await find({ logs: source })).notes).toEqual(['Log source local-processes did not answer: ECONNRESET.']);
   });
 });

@@ -1,17 +1,18 @@
 import { withCall } from '@mnops/core';
-import type { Call, CallOptions, Clock, LogSearch, MetricSource, SecretResolver } from '@mnops/core/spi';
+import type { Call, CallOptions, Clock, LogSearch, LogSource, MetricSource, SecretResolver } from '@mnops/core/spi';
 import type { LogRecord, MetricSeries } from '../analysis/root-cause/inputs.js';
 import { logSearchLoading } from './load-logs.js';
 import { metricLoading } from './load-metrics.js';
 import type { Loaded, LoadTimes } from './load-times.js';
 import { type MetricQuestion, metricQuestions } from './metric-question.js';
+import { logSourceLoading } from './read-log-source.js';
 import { reasonOf } from './reason.js';
 
 /** Metrics and lines, given or to be loaded. */
 export interface LoadableInputs {
   readonly metrics?: MetricSource | readonly (MetricSeries | MetricSource)[] | undefined;
   readonly metricQuestions?: readonly MetricQuestion[] | undefined;
-  readonly logs?: LogSearch | readonly LogRecord[] | undefined;
+  readonly logs?: LogSearch | LogSource | readonly LogRecord[] | undefined;
 }
 
 /** Metrics and lines, with what could not be loaded. */
@@ -52,7 +53,9 @@ export async function loadInputs(
   };
   const [asked, found] = await Promise.all([
     sources.length === 0 ? [] : load('Metrics', metricLoading(sources, questions, times)),
-    logs !== undefined && 'search' in logs ? load('Lines', logSearchLoading(logs, times)) : logs,
+    logs === undefined || !('kind' in logs)
+      ? logs
+      : load('Lines', 'search' in logs ? logSearchLoading(logs, times) : logSourceLoading(logs, times, options.clock)),
   ]);
   const series = given.filter((one): one is MetricSeries => !isMetricSource(one));
   return { metrics: metrics === undefined ? undefined : [...series, ...asked], logs: found, notes };
