@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
-import { codeOf, coreError, MnopsError, storageError } from '@mnops/core';
+import { codeOf, coreError } from '@mnops/core';
 import { ensureFolder } from '@mnops/core/files';
+import { checkRestored, manifestSink } from '@mnops/core/recovery';
 import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotSink } from '@mnops/core/spi';
 import { listNumbers, numbersFile, readNumbers } from '../disk/numbers-file.js';
 import { inspectSegment, listSegments } from '../disk/trace-segments.js';
@@ -18,14 +18,6 @@ export interface RecoverableHost {
   /** Epoch milliseconds of the last span, where known. */
   readonly lastChangeMs: () => number | undefined;
 }
-
-interface Manifest {
-  readonly version: 1;
-  readonly files: Readonly<Record<string, { readonly bytes: number; readonly crc32: number }>>;
-}
-
-const manifestName = 'manifest.json';
-const savedPath = /^(traces\/[0-9a-z]{9}-[0-9a-z-]{1,64}\.trc|numbers\/[0-9a-z-]{1,64}\.num)$/;
 
 /**
  * Saves and brings back traces, baselines and map of a folder. Spans that wait for a back end are left out: whoever made
@@ -57,8 +49,7 @@ export function folderRecoverable(host: RecoverableHost): Recoverable {
       }
       await ensureFolder(to.folder);
       await from.restoreTree(to.folder);
-      const files = await checkRestored(to.folder, call);
-      return { files: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
+      return await checkRestored(to.folder, 'traces and baselines', call);
     },
     async verify(at, call) {
       if (!('folder' in at)) await host.flush();
@@ -71,58 +62,18 @@ export function folderRecoverable(host: RecoverableHost): Recoverable {
  * Writes every file as far as it reached when it was listed: another process may append meanwhile, or remove the oldest
  * file for room, which is no loss of the snapshot.
  */
-async function save(folder: string, sink: SnapshotSink, call: Call): Promise<void> {
-  const files: Record<string, { bytes: number; crc32: number }> = {};
-  const add = async (path: string, bytes: number, body: AsyncIterable<Uint8Array>): Promise<void> => {
-    call.signal.throwIfAborted();
-    const seen = { bytes: 0, crc32: 0 };
-    await sink.addStream({ path, size: bytes }, noted(body, seen));
-    files[path] = seen;
-  };
+async function save(folder: string, to: SnapshotSink, call: Call): Promise<void> {
+  const sink = manifestSink(to, call);
   // Numbers are replaced as a whole, so that a file is read at once or it changes under the reader.
   for (const id of await listNumbers(join(folder, 'numbers'))) {
     const content = await readFile(numbersFile(join(folder, 'numbers'), id)).catch(absent);
-    if (content !== undefined) await add(`numbers/${id}.num`, content.length, once(content));
+    if (content !== undefined) await sink.add({ path: `numbers/${id}.num` }, content);
   }
   for (const { file, name, bytes } of await listSegments(join(folder, 'traces'))) {
     if (bytes === 0 || (await stat(file).catch(absent)) === undefined) continue;
-    await add(`traces/${name}`, bytes, createReadStream(file, { end: bytes - 1 }) as AsyncIterable<Uint8Array>);
+    await sink.add({ path: `traces/${name}`, size: bytes }, createReadStream(file, { end: bytes - 1 }));
   }
-  const manifest = Buffer.from(JSON.stringify({ version: 1, files } satisfies Manifest));
-  await sink.addStream({ path: manifestName, size: manifest.length }, once(manifest));
-}
-
-/** Checks what was restored against the manifest, and takes the manifest away. */
-async function checkRestored(folder: string, call: Call): Promise<{ readonly bytes: number }[]> {
-  const manifest = await readManifest(folder);
-  const checked: { readonly bytes: number }[] = [];
-  for (const [path, expected] of Object.entries(manifest.files)) {
-    call.signal.throwIfAborted();
-    if (!savedPath.test(path)) throw incomplete('it names a file that is none of a snapshot');
-    const seen = { bytes: 0, crc32: 0 };
-    try {
-      for await (const _ of noted(createReadStream(join(folder, path)) as AsyncIterable<Uint8Array>, seen));
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') throw incomplete(`${path} is missing`);
-      throw storageError('read', join(folder, path), error);
-    }
-    if (seen.bytes !== expected.bytes || seen.crc32 !== expected.crc32) throw incomplete(`${path} differs`);
-    checked.push(seen);
-  }
-  await rm(join(folder, manifestName));
-  return checked;
-}
-
-async function readManifest(folder: string): Promise<Manifest> {
-  try {
-    const manifest = JSON.parse(await readFile(join(folder, manifestName), 'utf8')) as Manifest;
-    if (manifest?.version === 1 && typeof manifest.files === 'object' && manifest.files !== null) return manifest;
-    throw incomplete(`${manifestName} is of another version`);
-  } catch (error) {
-    if (error instanceof SyntaxError) throw incomplete(`${manifestName} is damaged`);
-    if (codeOf(error) === 'ENOENT') throw incomplete(`${manifestName} is missing`);
-    throw MnopsError.is(error) ? error : storageError('read', join(folder, manifestName), error);
-  }
+  await sink.finish();
 }
 
 async function verifyFolder(folder: string, call: Call): Promise<readonly RecoveryFinding[]> {
@@ -150,27 +101,6 @@ async function verifyFolder(folder: string, call: Call): Promise<readonly Recove
   return findings;
 }
 
-async function* noted(
-  body: AsyncIterable<Uint8Array>,
-  seen: { bytes: number; crc32: number },
-): AsyncGenerator<Uint8Array> {
-  for await (const part of body) {
-    seen.bytes += part.length;
-    seen.crc32 = crc32(part, seen.crc32);
-    yield part;
-  }
-}
-
-async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
 function absent(error: unknown): undefined {
   if (codeOf(error) !== 'ENOENT') throw error;
-}
-
-function incomplete(why: string): MnopsError {
-  return coreError('MNOPS_CORE_STORAGE_UNREADABLE', `The snapshot of traces and baselines is not whole: ${why}.`, {
-    remedy: 'Restore from another snapshot.',
-  });
 }

@@ -3,12 +3,20 @@ import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, coreError, MnopsError, storageError } from '@mnops/core';
 import { ensureFolder } from '@mnops/core/files';
-import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotReader } from '@mnops/core/spi';
+import { checkRestored, type ManifestSink, manifestSink } from '@mnops/core/recovery';
+import type {
+  Call,
+  Recoverable,
+  RecoveryFinding,
+  RestoreSummary,
+  RestoreTarget,
+  SnapshotReader,
+} from '@mnops/core/spi';
 import { blockFile, checkpointFile, listFiles, listWriters, openFile, writersFolder } from '../store/writer-folder.js';
-import { checkRestored, notingSink } from './manifest.js';
 import { verifyStore } from './verify-store.js';
 
-type NotingSink = ReturnType<typeof notingSink>;
+/** What a snapshot is of, in its errors. */
+const snapshotOf = 'the log store';
 
 /** What the host offers to the recovery of its store. */
 export interface RecoverableHost {
@@ -36,25 +44,23 @@ export function logRecoverable(host: RecoverableHost): Recoverable {
     id: 'logging',
     capabilities: { pointInTime: 'snapshot', isolatedRestore: true, inPlace: true },
     async snapshot(sink, call) {
+      call.signal.throwIfAborted();
       const folder = folderOf();
       await host.flush();
-      const noting = notingSink(sink);
+      const noting = manifestSink(sink, call);
       for (const writer of await listWriters(folder)) await snapshotWriter(folder, writer, noting, call);
       await noting.finish();
       return { lastChangeMs: host.lastWriteMs() };
     },
     async restore(from, to, call) {
+      call.signal.throwIfAborted();
       if ('folder' in to) {
         await ensureFolder(to.folder);
         await from.restoreTree(to.folder);
-        await checkRestored(to.folder);
-        return summaryOf(from, call);
+        return await checkRestored(to.folder, snapshotOf, call);
       }
       const folder = folderOf();
-      return host.withoutStore(async () => {
-        await replace(folder, from);
-        return summaryOf(from, call);
-      });
+      return await host.withoutStore(() => replace(folder, from, call));
     },
     async verify(at, call): Promise<readonly RecoveryFinding[]> {
       if (!('folder' in at)) await host.flush();
@@ -67,7 +73,7 @@ export function logRecoverable(host: RecoverableHost): Recoverable {
  * Saves one writer. Another process may seal an open log meanwhile: then everything of this writer is listed again, so
  * that each entry is in the snapshot once.
  */
-async function snapshotWriter(store: string, writer: string, sink: NotingSink, call: Call): Promise<void> {
+async function snapshotWriter(store: string, writer: string, sink: ManifestSink, call: Call): Promise<void> {
   const folder = join(writersFolder(store), writer);
   const path = (file: string): string => `writers/${writer}${file.slice(folder.length)}`;
   for (let attempt = 1; ; attempt += 1) {
@@ -85,28 +91,23 @@ async function snapshotWriter(store: string, writer: string, sink: NotingSink, c
       if (codeOf(error) === 'ENOENT' && attempt < 5) continue;
       throw storageError('read', folder, error);
     }
-    if (checkpoints !== undefined)
-      await sink.add(path(checkpointFile(folder)), checkpoints.length, undefined, once(checkpoints));
-    for (const { file, bytes } of opens) await sink.add(path(file), bytes.length, undefined, once(bytes));
+    if (checkpoints !== undefined) await sink.add({ path: path(checkpointFile(folder)) }, checkpoints);
+    for (const { file, bytes } of opens) await sink.add({ path: path(file) }, bytes);
     for (const number of files.blocks) {
       const file = blockFile(folder, number);
       const { size, mtimeMs } = await stat(file);
-      await sink.add(path(file), size, Math.floor(mtimeMs), createReadStream(file));
+      await sink.add({ path: path(file), size, modifiedMs: Math.floor(mtimeMs) }, createReadStream(file));
     }
     return;
   }
 }
 
-async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
 /** Puts a snapshot in the place of the live data: first whole and checked beside it, then exchanged. */
-async function replace(folder: string, from: SnapshotReader): Promise<void> {
+async function replace(folder: string, from: SnapshotReader, call: Call): Promise<RestoreSummary> {
   const beside = await mkdtemp(join(folder, 'restore-'));
   try {
     await from.restoreTree(beside);
-    await checkRestored(beside);
+    const summary = await checkRestored(beside, snapshotOf, call);
     const findings = await verifyStore(beside, new AbortController().signal);
     const wrong = findings.find(({ severity }) => severity === 'error');
     if (wrong !== undefined) {
@@ -120,21 +121,10 @@ async function replace(folder: string, from: SnapshotReader): Promise<void> {
       if (codeOf(error) !== 'ENOENT') throw error;
     });
     await rename(writersFolder(beside), live);
+    return summary;
   } catch (error) {
-    throw MnopsError.is(error) ? error : storageError('restore into', folder, error);
+    throw MnopsError.is(error) || call.signal.aborted ? error : storageError('restore into', folder, error);
   } finally {
     await rm(beside, { recursive: true, force: true });
   }
-}
-
-async function summaryOf(from: SnapshotReader, call: Call): Promise<{ files: number; bytes: number }> {
-  let files = 0;
-  let bytes = 0;
-  for await (const { path, size } of from.entries()) {
-    call.signal.throwIfAborted();
-    files += 1;
-    if (size !== undefined) bytes += size;
-    else for await (const part of from.read(path)) bytes += part.length;
-  }
-  return { files, bytes };
 }

@@ -1,21 +1,15 @@
-import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { coreError, systemClock } from '@mnops/core';
 import { ensureFolder } from '@mnops/core/files';
+import { manifestSink, readManifest } from '@mnops/core/recovery';
 import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotReader } from '@mnops/core/spi';
 import { VaultFile } from './vault-file.js';
 
-/** Name of the vault inside a snapshot, and of the note that says what it should be: a file that was cut short looks whole to itself. */
+/** Name of the vault inside a snapshot. */
 const snapshotPath = 'secrets.vault';
-const notePath = 'secrets.vault.note';
-
-interface SnapshotNote {
-  readonly size: number;
-  readonly sha256: string;
-}
 
 /** Saves, restores and checks a vault file. What leaves it is as encrypted as the file itself, and needs the same key. */
 export function vaultRecoverable(vault: VaultFile): Recoverable {
@@ -32,11 +26,10 @@ export function vaultRecoverable(vault: VaultFile): Recoverable {
         return { handle: opened, size: log.sizeBytes, lastChangeMs: vault.lastChangeMs, position: vault.position };
       });
       try {
-        const hash = createHash('sha256');
+        const noting = manifestSink(sink, call);
         const stream = createReadStream('', { fd: handle, start: 0, end: size - 1, autoClose: false });
-        await sink.addStream({ path: snapshotPath, size, mode: 0o600 }, hashed(stream, hash, call));
-        const note: SnapshotNote = { size, sha256: hash.digest('hex') };
-        await sink.addStream({ path: notePath, mode: 0o600 }, one(Buffer.from(JSON.stringify(note))));
+        await noting.add({ path: snapshotPath, size, mode: 0o600 }, stream);
+        await noting.finish();
       } finally {
         await handle.close();
       }
@@ -63,17 +56,14 @@ async function bringBack(
   take: (place: () => Promise<void>) => Promise<void>,
 ): Promise<number> {
   call.signal.throwIfAborted();
-  const note = await readNote(from);
+  const manifest = await readManifest(from, 'the vault', call);
   await ensureFolder(dirname(file));
   const temporary = `${file}.restoring`;
   try {
     await rm(temporary, { force: true });
-    const hash = createHash('sha256');
     const target = createWriteStream(temporary, { mode: 0o600, flags: 'wx' });
-    await pipeline(hashed(from.read(snapshotPath), hash, call), target);
+    await pipeline(manifest.checked(snapshotPath, from.read(snapshotPath)), target);
     const { size } = await stat(temporary);
-    if (size !== note.size || hash.digest('hex') !== note.sha256)
-      throw damagedSnapshot('it is not as it was written', []);
     await assertWhole(vault, temporary, call);
     await take(() => putInPlace(temporary, file));
     return size;
@@ -83,39 +73,12 @@ async function bringBack(
   }
 }
 
-async function* hashed(body: AsyncIterable<Uint8Array>, hash: Hash, call: Call): AsyncGenerator<Uint8Array, void> {
-  for await (const chunk of body) {
-    call.signal.throwIfAborted();
-    hash.update(chunk);
-    yield chunk;
-  }
-}
-
-async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
-}
-
-async function readNote(from: SnapshotReader): Promise<SnapshotNote> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of from.read(notePath)) chunks.push(chunk);
-  try {
-    const note = JSON.parse(Buffer.concat(chunks).toString('utf8')) as SnapshotNote;
-    if (typeof note.size === 'number' && typeof note.sha256 === 'string') return note;
-  } catch {
-    // Falls through: a note that cannot be read is a damaged snapshot.
-  }
-  throw damagedSnapshot('its note cannot be read', []);
-}
-
 /** A restore brings everything back or nothing: a copy that is damaged never takes a place. */
 async function assertWhole(vault: VaultFile, file: string, call: Call): Promise<void> {
   const findings = await inspect(vault, file, call);
   if (findings.length === 0) return;
-  throw damagedSnapshot(findings[0]?.message ?? 'a record is lost', findings);
-}
-
-function damagedSnapshot(why: string, findings: readonly RecoveryFinding[]): Error {
-  return coreError('MNOPS_CORE_INTEGRITY', `The snapshot of the vault is damaged: ${why}`, {
+  const why = findings[0]?.message ?? 'a record is lost';
+  throw coreError('MNOPS_CORE_INTEGRITY', `The snapshot of the vault is damaged: ${why}`, {
     operation: 'restore',
     details: { findings },
   });

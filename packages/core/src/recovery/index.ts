@@ -1,0 +1,1 @@
+export { checkRestored, type ManifestSink, manifestSink, readManifest, type SnapshotManifest } from './manifest.js';
