@@ -8,6 +8,8 @@ export interface LoadPlan {
   readonly rate: number;
   /** Share of requests that place an order. */
   readonly orderShare: number;
+  /** Requests under way at most; what would be due beyond them is held back, so that a busy machine is not flooded. */
+  readonly maxInFlight: number;
 }
 
 /** What happened in one interval. */
@@ -22,19 +24,24 @@ export interface LoadFigures {
   readonly dropped: number;
   /** Orders that the shop acknowledged. */
   readonly orders: number;
+  /** Requests that were due and not sent, because enough were under way. */
+  readonly heldBack: number;
   /** Milliseconds of the answers, unsorted. */
   readonly latenciesMs: readonly number[];
 }
 
 const skus = Array.from({ length: 40 }, (_, index) => `sku-${index + 1}`);
 
-/** Sends requests at a steady rate over keep-alive connections, and counts what comes back. */
+/**
+ * Sends requests at a steady rate over keep-alive connections, as long as the shop keeps up, and counts what comes back.
+ */
 export class LoadGenerator {
   readonly #plan: LoadPlan;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
   readonly #report: (figures: LoadFigures) => void;
   #timer: NodeJS.Timeout | undefined;
   #startedAt = 0;
+  #due = 0;
   #sent = 0;
   #inFlight = 0;
   #interval = emptyInterval();
@@ -51,7 +58,10 @@ export class LoadGenerator {
       const now = performance.now();
       // What is due by now: a late tick sends the missing ones, so the rate holds on a busy machine.
       const due = Math.floor(((now - this.#startedAt) / 1_000) * this.#plan.rate);
-      while (this.#sent < due) this.#send();
+      for (; this.#due < due; this.#due++) {
+        if (this.#inFlight < this.#plan.maxInFlight) this.#send();
+        else this.#interval.heldBack++;
+      }
       if (now - reportedAt < 250) return;
       reportedAt = now;
       this.#flush();
@@ -113,5 +123,5 @@ export class LoadGenerator {
 function emptyInterval(): { -readonly [K in keyof Omit<LoadFigures, 'atMs' | 'latenciesMs'>]: number } & {
   latenciesMs: number[];
 } {
-  return { sent: 0, ok: 0, serverErrors: 0, dropped: 0, orders: 0, latenciesMs: [] };
+  return { sent: 0, ok: 0, serverErrors: 0, dropped: 0, orders: 0, heldBack: 0, latenciesMs: [] };
 }

@@ -9,6 +9,7 @@ export interface LoadSummary {
   readonly serverErrors: number;
   readonly dropped: number;
   readonly orders: number;
+  readonly heldBack: number;
   readonly ratePerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -48,7 +49,7 @@ export class LoadMonitor {
   /** Sums what was reported between two moments, epoch milliseconds. */
   summary(fromMs: number, toMs: number = Number.POSITIVE_INFINITY): LoadSummary {
     const part = this.figures.filter(({ atMs }) => atMs > fromMs && atMs <= toMs);
-    const sum = (name: 'sent' | 'ok' | 'serverErrors' | 'dropped' | 'orders'): number =>
+    const sum = (name: 'sent' | 'ok' | 'serverErrors' | 'dropped' | 'orders' | 'heldBack'): number =>
       part.reduce((total, figures) => total + figures[name], 0);
     const latencies = part.flatMap(({ latenciesMs }) => latenciesMs).sort((left, right) => left - right);
     const seconds = Math.max(0.001, (Math.min(toMs, part.at(-1)?.atMs ?? fromMs) - fromMs) / 1_000);
@@ -59,6 +60,7 @@ export class LoadMonitor {
       serverErrors: sum('serverErrors'),
       dropped: sum('dropped'),
       orders: sum('orders'),
+      heldBack: sum('heldBack'),
       ratePerSecond: sum('ok') / seconds,
       p50Ms: quantile(latencies, 0.5),
       p99Ms: quantile(latencies, 0.99),

@@ -12,13 +12,13 @@ export interface ClientAnswer {
  */
 export function ask(shop: Shop, method: 'GET' | 'POST', path: string, body?: object): Promise<ClientAnswer> {
   const options = { kind: 'client', attributes: { 'peer.service': 'gateway', 'http.request.method': method } } as const;
-  return shop.apm.trace(method, options, async (span) => {
+  return shop.apm.trace(`${method} gateway`, options, async (span) => {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     shop.apm.inject(headers);
     const response = await fetch(`${await shop.url('gateway')}${path}`, {
       method,
       headers,
-      signal: AbortSignal.timeout(1_000),
+      signal: AbortSignal.timeout(5_000),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const answer = { status: response.status, body: (await response.json()) as unknown };

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { reportPage } from '../report/page.js';
@@ -84,7 +84,9 @@ try {
       ...facts,
     });
     await writeFile(file, page);
-    expect('the page is there', true, file);
+    const written = await readFile(file, 'utf8');
+    const missing = facts.traces.filter(({ traceId }) => !written.includes(traceId));
+    expect('the page shows every trace that was followed', missing.length === 0, `${facts.traces.length} in ${file}`);
   });
 } catch (error) {
   failed = true;

@@ -55,7 +55,7 @@ function expectWay(trace: Trace, expect: StepContext['expect']): void {
     reader?.kind === 'server' && reader.name === 'POST /orders',
     read === undefined
       ? 'no such span'
-      : `${String(read.attributes['mnops.path'])} for ${reader?.name ?? 'nobody'}, ${Number(read.durationNano) / 1e6} ms`,
+      : `${String(read.attributes['mnops.path'])} for ${reader?.name ?? 'nobody'}, ${(Number(read.durationNano) / 1e6).toFixed(2)} ms`,
   );
 }
 
@@ -96,7 +96,7 @@ export async function expectOneTrace(
   expect(
     'it ends with the first order that was taken again',
     way.some(({ name }) => name === 'dr recover') && services.every((name) => way.map(serviceOf).includes(name)),
-    way.length === 0 ? 'no order' : way.map(({ name }) => name).join(' › '),
+    way.length === 0 ? 'no order' : `${way[0]?.name}: dr recover → ${[...new Set(way.map(serviceOf))].join(' → ')}`,
   );
   return { title: 'The recovery, down to the first order', traceId, spans: spanRows(trace) };
 }

@@ -10,6 +10,8 @@ import { until } from '../wait.js';
 export interface Release {
   readonly startedMs: number;
   readonly endedMs: number;
+  /** Requests that the clients saw fail meanwhile. */
+  readonly failed: number;
 }
 
 /**
@@ -43,7 +45,13 @@ export async function release(
   const startedMs = Date.now();
   const failuresBefore = await proxyFailures(shop);
   observer.mark('change', 'release of catalog 2.0.0');
+  const silence = orchestration.on('route:shifted', ({ service, shares }) => {
+    if (service !== 'catalog') return;
+    const parts = shares.by === 'weight' ? Object.values(shares.weights) : [];
+    if (parts.length > 1) say(`2.0.0 gets ${parts.at(-1)} % of the requests, and is watched for 18 s`);
+  });
   const result = await deployed(() => orchestration.deploy(catalogService(setting, kind), { strategy }));
+  silence();
   const endedMs = Date.now();
   observer.mark(result.state === 'succeeded' ? 'good' : 'bad', `release ${result.state}`);
   const [catalog] = result.services;
@@ -80,7 +88,7 @@ export async function release(
   } else {
     expect('no request failed', seen.serverErrors === 0, `${seen.serverErrors} of ${seen.sent}`);
   }
-  return { startedMs, endedMs };
+  return { startedMs, endedMs, failed: seen.serverErrors };
 }
 
 /** Waits for the alert that the bad release must have raised, and for its end. */

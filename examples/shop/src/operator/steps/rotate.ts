@@ -26,6 +26,9 @@ export async function rotate(shop: Shop, observer: Observer, { expect, say }: St
   await shop.load.reportedUntil(untilMs);
   const { sent, serverErrors, dropped } = shop.load.summary(fromMs, untilMs);
   expect('no request failed meanwhile', serverErrors + dropped === 0, `${serverErrors + dropped} of ${sent}`);
-  expect('the rotation went through', result.outcome === 'grace' || result.outcome === 'completed', result.outcome);
+  const idle = async (): Promise<boolean> => (await shop.secrets.rotation.state(credentialPath)).state === 'idle';
+  const ended = await until(idle, 10_000, 100);
+  const steps = `${before.version} → ${result.version ?? '?'}, the old one revoked`;
+  expect('the rotation is complete', ended && result.previousVersion === before.version, steps);
   observer.mark('good', 'credential rotated');
 }
