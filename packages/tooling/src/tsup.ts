@@ -1,52 +1,142 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
 
+type Plugin = NonNullable<Options['esbuildPlugins']>[number];
+type Entries = Readonly<Record<string, string>>;
 type ExportEntry = string | { readonly '@mnops/source'?: string; readonly import?: { readonly default: string } };
 
+/** What the build of one package does beyond that of the others. */
+export interface PackageBuildOptions {
+  /** Packages besides valibot and core whose code the build holds, without what it does not use of it. */
+  readonly holds?: readonly string[];
+  /**
+   * Builds the root, and programs, apart from the subpaths: as one file, and parts that it loads when they are used. It
+   * shares no code with the subpaths then. For a root that would lie in many pieces otherwise.
+   */
+  readonly rootApart?: boolean;
+}
+
 /** Build configuration of one published package: every subpath of its export map and every program, as ESM and CJS with declarations. */
-export function packageBuild(folder: string, options: Options = {}): ReturnType<typeof defineConfig> {
-  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-    readonly exports: Readonly<Record<string, ExportEntry>>;
-    readonly bin?: Readonly<Record<string, string>>;
-  };
-  const entry: Record<string, string> = {};
-  for (const target of Object.values(manifest.exports)) {
-    if (typeof target === 'string' || target['@mnops/source'] === undefined || target.import === undefined) continue;
-    // A subpath without a source is for the package check to report; it must not stop the build of the others.
-    if (!existsSync(join(folder, target['@mnops/source']))) continue;
-    entry[target.import.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')] = target['@mnops/source'];
-  }
-  const programs: string[] = [];
-  // A program `dist/cli.js` is made from `src/cli/main.ts`.
-  for (const target of Object.values(manifest.bin ?? {})) {
-    const name = target.replace(/^\.?\/?dist\//, '').replace(/\.js$/, '');
-    entry[name] = `src/${name}/main.ts`;
-    programs.push(name);
-  }
-  return defineConfig({
-    entry,
+export function packageBuild(
+  folder: string,
+  { holds = [], rootApart = false }: PackageBuildOptions = {},
+): ReturnType<typeof defineConfig> {
+  const { subpaths, programs } = entriesOf(folder);
+  const entry = { ...subpaths, ...programs };
+  const common: Options = {
     format: ['esm', 'cjs'],
-    // `build:js` says --no-dts: the demo needs no declarations, and they are most of a build's time.
-    dts: true,
     target: 'node20.19',
     platform: 'node',
     sourcemap: true,
-    clean: true,
     // Opening files is most of what an import costs: each root is one file, without what it does not use.
-    noExternal: ['valibot', /^@mnops\/core/],
+    noExternal: ['valibot', /^@mnops\/core/, ...holds],
     // Reached only through `loadConfig` of core, which brings it.
     external: ['yaml'],
     esbuildOptions: (build) => {
       build.minifyWhitespace = true;
       build.minifySyntax = true;
+      // Of a package in both formats the one whose unused parts can be left out.
+      build.mainFields = ['module', 'main'];
+      // Core from its source: its built files are pieces that cannot be taken apart so far.
+      build.conditions = ['@mnops/source'];
     },
-    // Nobody requires a program.
-    onSuccess: async () => {
-      for (const name of programs) {
-        for (const end of ['.cjs', '.cjs.map']) rmSync(join(folder, 'dist', name + end), { force: true });
-      }
-    },
-    ...options,
+  };
+  // `build:js` says --no-dts: the demo needs no declarations, and they are most of a build's time.
+  const first: Options = { ...common, dts: { entry }, clean: true };
+  const version = versionOnly(folder);
+  const { index, ...others } = subpaths;
+  // Nobody requires a program.
+  const onSuccess = async (): Promise<void> => {
+    for (const name of Object.keys(programs)) {
+      for (const end of ['.cjs', '.cjs.map']) rmSync(join(folder, 'dist', name + end), { force: true });
+    }
+  };
+  if (!rootApart || index === undefined) return defineConfig({ ...first, entry, esbuildPlugins: [version], onSuccess });
+  let begin = (): void => undefined;
+  const cleaned = new Promise<void>((resolve) => {
+    begin = resolve;
   });
+  return defineConfig([
+    { ...first, entry: others, esbuildPlugins: [version, atStart(async () => begin())] },
+    {
+      ...common,
+      entry: { index, ...programs },
+      esbuildPlugins: [version, atStart(() => cleaned), rootInOnePiece(folder, index, Object.values(programs))],
+      onSuccess,
+    },
+  ]);
+}
+
+/** Sources of the export map and of the programs, by the name of the built file. */
+function entriesOf(folder: string): { readonly subpaths: Entries; readonly programs: Entries } {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, ExportEntry>>;
+    readonly bin?: Readonly<Record<string, string>>;
+  };
+  const subpaths: Record<string, string> = {};
+  for (const target of Object.values(manifest.exports)) {
+    if (typeof target === 'string' || target['@mnops/source'] === undefined || target.import === undefined) continue;
+    // A subpath without a source is for the package check to report; it must not stop the build of the others.
+    if (!existsSync(join(folder, target['@mnops/source']))) continue;
+    subpaths[target.import.default.replace(/^\.\/dist\//, '').replace(/\.js$/, '')] = target['@mnops/source'];
+  }
+  const programs: Record<string, string> = {};
+  // A program `dist/cli.js` is made from `src/cli/main.ts`.
+  for (const target of Object.values(manifest.bin ?? {})) {
+    const name = target.replace(/^\.?\/?dist\//, '').replace(/\.js$/, '');
+    programs[name] = `src/${name}/main.ts`;
+  }
+  return { subpaths, programs };
+}
+
+/** A package that says its version reads its manifest, of which the rest would come along. */
+function versionOnly(folder: string): Plugin {
+  const manifest = join(folder, 'package.json');
+  return {
+    name: 'version-only',
+    setup(build) {
+      build.onLoad({ filter: /package\.json$/ }, async ({ path }) => {
+        if (path !== manifest) return undefined;
+        const { version } = JSON.parse(await readFile(path, 'utf8')) as { readonly version: string };
+        return { contents: JSON.stringify({ version }), loader: 'json' };
+      });
+    },
+  };
+}
+
+function atStart(run: () => Promise<void>): Plugin {
+  return { name: 'at-start', setup: (build) => build.onStart(run) };
+}
+
+/**
+ * Keeps what the root needs at once in one chunk. esbuild makes a chunk for each set of entries that share a module, and
+ * every part that is loaded later counts as an entry; so each of them is made to import the root, which it finds loaded.
+ */
+function rootInOnePiece(folder: string, root: string, programs: readonly string[]): Plugin {
+  const importRoot = `import ${JSON.stringify(join(folder, root))};`;
+  return {
+    name: 'root-in-one-piece',
+    setup(build) {
+      if (build.initialOptions.format !== 'esm') return;
+      // Nothing of the root runs by this import.
+      build.initialOptions.logOverride = { ...build.initialOptions.logOverride, 'ignored-bare-import': 'silent' };
+      build.onResolve({ filter: /^\./ }, async ({ path, kind, pluginData, ...from }) => {
+        if (kind !== 'dynamic-import' || pluginData === importRoot) return undefined;
+        // What a held package loads later is in modules of it that nothing here uses; it must not leave files behind.
+        if (from.resolveDir.includes('node_modules')) return { path, external: true };
+        const resolved = await build.resolve(path, { ...from, kind, pluginData: importRoot });
+        return { path: resolved.path, namespace: 'loaded-later', errors: resolved.errors };
+      });
+      build.onLoad({ filter: /.*/, namespace: 'loaded-later' }, ({ path }) => ({
+        contents: `${importRoot}export * from ${JSON.stringify(path)};`,
+        resolveDir: folder,
+      }));
+      const programFiles = new Set(programs.map((path) => join(folder, path)));
+      build.onLoad({ filter: /main\.ts$/ }, async ({ path }) =>
+        programFiles.has(path) ? { contents: `${await readFile(path, 'utf8')}${importRoot}`, loader: 'ts' } : undefined,
+      );
+    },
+  };
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { coreError } from '@mnops/core';
 import type { AnalysisEngine } from '../analysis/analysis-engine.js';
 import { EdgeTable } from '../analysis/edge-table.js';
@@ -7,6 +6,7 @@ import type { OperationFilter, PerformanceBaseline } from '../analysis/operation
 import { type ServiceMap, serviceMapOf } from '../analysis/service-map.js';
 import { apmError } from '../codes.js';
 import type { ResolvedConfig } from '../config.js';
+import { randomIds } from '../tracing/random-ids.js';
 import type { APMSnapshot } from './apm-snapshot.js';
 import { choiceAt, invalid, listAt, numberAt, recordAt } from './fields.js';
 import { readSource, type Source, sourceState } from './source-state.js';
@@ -40,7 +40,8 @@ export class SharedFigures {
   readonly #options: SharedFiguresOptions;
   readonly #now: () => number;
   readonly #others = new Map<string, Source>();
-  #id = randomBytes(8).toString('hex');
+  /** Not a secret: `node:crypto` would be loaded for nothing else. */
+  #id = randomIds().generateSpanId();
   #sequence = 0;
   #evicted = 0;
 

@@ -7,7 +7,11 @@ import type {
   TextMapPropagator,
   Tracer,
 } from '@opentelemetry/api';
-import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
+import * as api from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { isTracingSuppressed, suppressTracing } from '@opentelemetry/core';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { BasicTracerProvider, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { type HeaderCarrier, type HeaderTarget, headerGetter, headerSetter } from '../propagation/carrier.js';
 import { createPropagator } from '../propagation/propagator.js';
 import type { PropagatorName } from '../propagation/propagator-names.js';
@@ -74,13 +78,6 @@ interface TimedSpan {
  * it is a change of this file.
  */
 export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime> {
-  const [api, sdk, resources, hooks, core] = await Promise.all([
-    import('@opentelemetry/api'),
-    import('@opentelemetry/sdk-trace-base'),
-    import('@opentelemetry/resources'),
-    import('@opentelemetry/context-async-hooks'),
-    import('@opentelemetry/core'),
-  ]);
   const { limits } = options;
   const processor: SpanProcessor = {
     onStart: (span, parent) => {
@@ -93,12 +90,12 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     forceFlush: async () => undefined,
     shutdown: async () => undefined,
   };
-  const deciding = new DecidingTracer(api, options.decisions, randomIds(), core.isTracingSuppressed);
-  const contexts: ContextManager = new hooks.AsyncLocalStorageContextManager().enable();
-  const provider = new sdk.BasicTracerProvider({
+  const deciding = new DecidingTracer(api, options.decisions, randomIds(), isTracingSuppressed);
+  const contexts: ContextManager = new AsyncLocalStorageContextManager().enable();
+  const provider = new BasicTracerProvider({
     // Everything is given, so that the SDK's own reading of OTEL_* variables decides nothing.
     sampler: deciding.sampler,
-    resource: resources.resourceFromAttributes({ ...options.resource }),
+    resource: resourceFromAttributes({ ...options.resource }),
     spanLimits: {
       attributeCountLimit: limits.attributes,
       attributeValueLengthLimit: limits.valueLength,
@@ -110,7 +107,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     idGenerator: deciding.ids,
     spanProcessors: [processor],
   });
-  const propagator = createPropagator(api, options.propagators, core.isTracingSuppressed);
+  const propagator = createPropagator(api, options.propagators, isTracingSuppressed);
   let foreign = false;
   const active = (): Context => (foreign ? api.context.active() : contexts.active());
   const withContext = <T>(context: Context, run: () => T): T =>
@@ -127,7 +124,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     rootContext: api.ROOT_CONTEXT,
     activeContext: active,
     withContext,
-    quietly: (run) => withContext(core.suppressTracing(api.ROOT_CONTEXT), run),
+    quietly: (run) => withContext(suppressTracing(api.ROOT_CONTEXT), run),
     withSpan: (context, span) => api.trace.setSpan(context, span),
     hasSpan: (context) => api.trace.getSpanContext(context) !== undefined,
     storage: foreign ? undefined : storageOf(contexts),
