@@ -63,7 +63,14 @@ export function packageBuild(
     {
       ...common,
       entry: { index, ...programs },
-      esbuildPlugins: [version, atStart(() => cleaned), rootInOnePiece(folder, index, Object.values(programs))],
+      // It would claim the modules of Node before the plugin sees them.
+      removeNodeProtocol: false,
+      esbuildPlugins: [
+        version,
+        atStart(() => cleaned),
+        builtinsWhenNeeded(),
+        rootInOnePiece(folder, index, Object.values(programs)),
+      ],
       onSuccess,
     },
   ]);
@@ -108,6 +115,26 @@ function versionOnly(folder: string): Plugin {
 
 function atStart(run: () => Promise<void>): Plugin {
   return { name: 'at-start', setup: (build) => build.onStart(run) };
+}
+
+/**
+ * Takes modules of Node that are slow to load when the code that needs them runs. A bundler moves imports of a part that is
+ * loaded later to the start of the application, where all of them are loaded at once.
+ */
+function builtinsWhenNeeded(): Plugin {
+  return {
+    name: 'builtins-when-needed',
+    setup(build) {
+      if (build.initialOptions.format !== 'esm') return;
+      build.onResolve({ filter: /^(node:)?(crypto|fs|fs\/promises|os|util|zlib)$/ }, ({ path }) => ({
+        path: path.replace('node:', ''),
+        namespace: 'builtin',
+      }));
+      build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+        contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      }));
+    },
+  };
 }
 
 /**
