@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { PerformanceMonitoringManager } from '@mnops/apm';
-import { createVectorDetector, forecastSeries } from '@mnops/apm/analysis';
+import { PerformanceMonitoringManager, watchMetric } from '@mnops/apm';
+import { createVectorDetector, forecastMetric, forecastSeries } from '@mnops/apm/analysis';
+import { MonitoringStackManager } from '@mnops/monitoring';
 
 const apm = new PerformanceMonitoringManager({ service: 'shop', registerGlobals: false });
 await apm.start();
@@ -12,6 +13,22 @@ else console.log('go by what is measured now:', next.reason);
 // #endregion
 assert.equal(next.usable, false);
 assert.equal(next.reason, 'unknown-operation');
+
+const monitoring = new MonitoringStackManager({ service: 'shop' });
+monitoring.metrics.gauge({ name: 'queue_depth', help: 'Mails that wait.' }).set(12);
+// #region source
+const source = monitoring.metricSource;
+const stopWatching = watchMetric(apm, { source, name: 'queue', query: { metric: 'queue_depth', reduce: 'last' } });
+const asked = await forecastMetric({
+  source,
+  query: { metric: 'orders_total', reduce: 'rate' },
+  horizonMs: 3_600_000,
+});
+console.log(asked.usable, asked.reason, asked.points[0]?.high);
+// #endregion
+stopWatching();
+assert.equal(asked.reason, 'no-data');
+assert.deepEqual(asked.notes, []);
 
 // #region series
 const hours = Array.from({ length: 24 * 14 }, (_, hour) => 100 + 80 * Math.sin((hour / 24) * 2 * Math.PI));

@@ -53,6 +53,7 @@ export {
   type OpenQuery,
   type OpenSelection,
 } from './questions/metric-question.js';
+export { type WatchedMetric, watchMetric } from './questions/watch-metric.js';
 export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 export type {
   HeadSampler,

@@ -1,3 +1,5 @@
+export { forecastMetric, type MetricForecast, type MetricForecastQuery } from '../questions/forecast-metric.js';
+export type { OpenQuery, OpenSelection } from '../questions/metric-question.js';
 export { createDetector } from './detectors/create-detector.js';
 export type { Detector, DetectorKind, DetectorOptions, Expectation } from './detectors/detector.js';
 export { createVectorDetector, type VectorDetector, type VectorDetectorOptions } from './detectors/half-space-trees.js';
