@@ -14,6 +14,7 @@ import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import type { AnomalyQuery, PerformanceAnomaly } from './analysis/anomaly.js';
 import type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysis/operation-table.js';
 import type { ServiceMap } from './analysis/service-map.js';
+import { checkCallOptions, checkStopOptions } from './call-options.js';
 import { type APMConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import type { DeliveryReport } from './delivery/delivery-report.js';
 import type { APMEvents } from './events.js';
@@ -112,6 +113,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
    * after a stop, or what an exporter's `open` threw.
    */
   async start(options: CallOptions = {}): Promise<void> {
+    checkCallOptions('start', options);
     await this.#lifecycle.start(options);
   }
 
@@ -122,6 +124,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
    * @throws {MnopsError} `MNOPS_CORE_TIMEOUT` when a back end is away for longer; the spans stay held.
    */
   async flush(options: CallOptions = {}): Promise<DeliveryReport> {
+    checkCallOptions('flush', options);
     const limits = { timeoutMs: 30_000, ...options, clock: this.#config.clock };
     await traced('mnops:apm:flush', { exporters: this.#config.exporters.length }, async (context) => {
       await this.#pipeline.kept?.flush();
@@ -137,6 +140,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
    * start, or given up and counted without one; the OpenTelemetry globals are free again. What was kept and learned can still be read.
    */
   async stop(options: StopOptions = {}): Promise<DeliveryReport> {
+    checkStopOptions(options);
     await this.#lifecycle.stop({ graceMs: options.graceMs ?? defaultGraceMs });
     return this.#pipeline.deliveries.report;
   }
@@ -155,7 +159,8 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
    * Runs work inside a span: active during it and all that it awaits, ended with it, failed when it throws or rejects.
    *
    * @param name - Name of the operation. Use the route or the template, not the raw URL.
-   * @returns What `run` returned; a promise stays a promise. Errors pass through unchanged.
+   * @returns What `run` returned; a promise stays a promise. Errors pass through unchanged. Without a function nothing runs,
+   * and the span says that it failed.
    */
   trace<T>(name: string, run: (span: OtelSpan) => T): T;
   trace<T>(name: string, options: SpanOptions, run: (span: OtelSpan) => T): T;
@@ -178,8 +183,9 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
     return this.#pipeline.tracing.extract(headers) ?? emptyContext();
   }
 
-  /** Runs work with a context active, such as one from `extract`. Returns what the work returned. */
+  /** Runs work with a context active, such as one from `extract`. Returns what the work returned; nothing without a function. */
   withContext<T>(context: Context, run: () => T): T {
+    if (typeof run !== 'function') return undefined as T;
     const { runtime } = this.#pipeline.tracing;
     return runtime === undefined ? run() : runtime.withContext(context, run);
   }

@@ -1,6 +1,7 @@
-import { countSchema, parseOptions, providerSchema } from '@mnops/core/config';
+import { configError, countSchema, parseOptions, providerSchema } from '@mnops/core/config';
 import type { CallOptions, Clock, LogSearch, LogSource, MetricSource, SecretResolver, Span } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { callsSchema, dateSchema, logIssue, metricSchema, pointIssue } from './analysis/root-cause/input-schema.js';
 import type { CallEdge, LogRecord, MetricSeries } from './analysis/root-cause/inputs.js';
 import type { RootCauseRanking } from './analysis/root-cause/rank.js';
 import { loadInputs } from './questions/load-inputs.js';
@@ -60,20 +61,10 @@ const normalMs = 600_000;
 const guardMs = 5_000;
 const faultyMs = 300_000;
 
-const dateSchema = v.date('a date');
 const windowSchema = v.pipe(
   v.strictObject({ from: dateSchema, to: dateSchema }),
   v.check(({ from, to }) => from < to, 'a window whose `from` is before its `to`'),
 );
-const metricSchema = v.strictObject({
-  service: v.string(),
-  name: v.string(),
-  role: v.picklist(['latency', 'success', 'failures', 'usage', 'traffic']),
-  instance: v.optional(v.string()),
-  // Points and lines are many: they are read with care instead of being checked one by one.
-  points: v.custom<MetricSeries['points']>(Array.isArray, 'a list of points'),
-});
-const callSchema = v.strictObject({ client: v.string(), server: v.string() });
 const querySchema = v.strictObject({
   service: v.optional(v.string()),
   operation: v.optional(v.string()),
@@ -92,7 +83,7 @@ const querySchema = v.strictObject({
       v.custom<readonly LogRecord[]>(Array.isArray, 'a list of lines'),
     ]),
   ),
-  calls: v.optional(v.array(callSchema)),
+  calls: v.optional(callsSchema),
   at: dateSchema,
   normal: v.optional(windowSchema),
   faulty: v.optional(windowSchema),
@@ -106,15 +97,27 @@ export interface RootCauseMeans extends CallOptions {
 }
 
 /**
+ * The query, once it can be read.
+ *
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with what is wrong.
+ */
+export function checkedRootCauseQuery(input: unknown): RootCauseQuery {
+  const query = parseOptions('findRootCause', querySchema, input);
+  const { metrics = [], logs = [] } = query;
+  const issue = pointIssue('query' in metrics ? [] : metrics) ?? logIssue('kind' in logs ? [] : logs);
+  if (issue !== undefined) throw configError('findRootCause', [issue]);
+  return query;
+}
+
+/**
  * Compares the traces of two windows, with metrics and lines where there are any. Traces are assigned by their start.
  * Sources are asked first: what they do not answer within `timeoutMs` is missing and told.
  */
 export async function findRootCauseIn(
   traces: (range: { readonly from: Date; readonly to: Date }) => Iterable<HeldTrace> | AsyncIterable<HeldTrace>,
-  input: RootCauseQuery,
+  query: RootCauseQuery,
   means: RootCauseMeans,
 ): Promise<RootCauseReport> {
-  const query = parseOptions('findRootCause', querySchema, input);
   const { clock } = means;
   const { service, operation, metric, at, calls, maxTraces = 5_000 } = query;
   const atMs = query.at.getTime();

@@ -1,3 +1,5 @@
+import { checkFactor, checkState, notMergeable } from './checked-figures.js';
+
 /** Buckets per power of two: 64 keep the relative error at or below 1/128. */
 const bucketsPerOctave = 64;
 /** Exponent of the smallest value told apart from zero: 2^-20, a nanosecond when the unit is milliseconds. */
@@ -85,13 +87,14 @@ export class LatencySketch {
     return 300 + this.#buckets.length * 8;
   }
 
-  /** Counts one value. `NaN`, infinite values and weights that are not above 0 are ignored. */
+  /** Counts one value. Values that are no finite number are ignored, and so are weights that are none above 0. */
   add(value: number, weight = 1): void {
+    if (typeof value !== 'number' || typeof weight !== 'number') return;
     float[0] = value;
     const buckets = this.#buckets;
     const at = ((words[highWord] as number) >>> 14) - this.#first;
     // Zero, negative and endless values and NaN lie outside of all buckets, so one comparison finds them too.
-    if (at < 0 || at >= buckets.length || !(weight > 0)) {
+    if (at < 0 || at >= buckets.length || !(weight > 0 && weight < Number.POSITIVE_INFINITY)) {
       this.#addUnusual(value, weight);
       return;
     }
@@ -104,7 +107,7 @@ export class LatencySketch {
 
   /** Counts a value that has no bucket yet, or none at all. */
   #addUnusual(value: number, weight: number): void {
-    if (!(Number.isFinite(value) && weight > 0)) return;
+    if (!(Number.isFinite(value) && weight > 0 && weight < Number.POSITIVE_INFINITY)) return;
     this.#count += weight;
     this.#sum += value * weight;
     if (value < this.#min) this.#min = value;
@@ -134,8 +137,13 @@ export class LatencySketch {
     this.#first = first;
   }
 
-  /** Adds everything that another sketch has seen. The other one stays as it is. */
+  /**
+   * Adds everything that another sketch has seen. The other one stays as it is.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for anything else than a sketch.
+   */
   merge(other: LatencySketch): void {
+    if (typeof other !== 'object' || other === null || !(#buckets in other)) throw notMergeable('LatencySketch');
     this.#count += other.#count;
     this.#sum += other.#sum;
     this.#zeroes += other.#zeroes;
@@ -149,8 +157,13 @@ export class LatencySketch {
     for (let i = 0; i < theirs.length; i += 1) (buckets[i + shift] as number) += theirs[i] as number;
   }
 
-  /** Multiplies every count, so that old values weigh less than new ones. `min` and `max` stay. */
+  /**
+   * Multiplies every count, so that old values weigh less than new ones. `min` and `max` stay.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a factor that is negative or not finite.
+   */
   scale(factor: number): void {
+    checkFactor('LatencySketch', factor);
     this.#summedCount = -1;
     this.#count *= factor;
     this.#sum *= factor;
@@ -208,7 +221,7 @@ export class LatencySketch {
   /** A quantile that has enough values behind it: `undefined` below 1/(1-q) values, so P99 needs 100. */
   supportedQuantile(q: number): number | undefined {
     // The tiny allowance is for 1/(1-0.95), which is 19.999999999999982 in floating point.
-    return this.#count + 1e-9 >= 1 / (1 - q) ? this.quantile(q) : undefined;
+    return typeof q === 'number' && this.#count + 1e-9 >= 1 / (1 - q) ? this.quantile(q) : undefined;
   }
 
   /** Share of the values above a bound, to the resolution of a bucket; 0 when empty. */
@@ -231,8 +244,13 @@ export class LatencySketch {
     return { count: this.#count, sum: this.#sum, min, max, zeroes: this.#zeroes, buckets };
   }
 
-  /** The sketch that `toJSON` wrote. The numbers are taken as they are; bucket numbers out of range are left out. */
+  /**
+   * The sketch that `toJSON` wrote. The numbers are taken as they are; bucket numbers out of range are left out.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with the field that is no number.
+   */
   static restored(state: LatencySketchState): LatencySketch {
+    checkState(state);
     const sketch = new LatencySketch();
     if (state.count <= 0) return sketch;
     sketch.#count = state.count;

@@ -1,3 +1,5 @@
+import { checkFactor, notMergeable } from './checked-figures.js';
+
 /**
  * Mean and variance of a stream of values in constant memory, without the loss of digits that sums of squares have.
  *
@@ -42,17 +44,22 @@ export class RunningMoments {
     return moments;
   }
 
-  /** Takes one value; `NaN`, infinite values and weights that are not above 0 are ignored. */
+  /** Takes one value. Values that are no finite number are ignored, and so are weights that are none above 0. */
   add(value: number, weight = 1): void {
-    if (!(value - value === 0 && weight > 0)) return;
+    if (!(Number.isFinite(value) && weight > 0 && weight < Number.POSITIVE_INFINITY)) return;
     this.#count += weight;
     const distance = value - this.#mean;
     this.#mean += (weight * distance) / this.#count;
     this.#squares += weight * distance * (value - this.#mean);
   }
 
-  /** Takes everything that other moments have seen. */
+  /**
+   * Takes everything that other moments have seen.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for anything else.
+   */
   merge(other: RunningMoments): void {
+    if (typeof other !== 'object' || other === null || !(#squares in other)) throw notMergeable('RunningMoments');
     if (other.#count === 0) return;
     const count = this.#count + other.#count;
     const distance = other.#mean - this.#mean;
@@ -61,8 +68,13 @@ export class RunningMoments {
     this.#count = count;
   }
 
-  /** Multiplies the weight of everything seen so far. */
+  /**
+   * Multiplies the weight of everything seen so far.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a factor that is negative or not finite.
+   */
   scale(factor: number): void {
+    checkFactor('RunningMoments', factor);
     this.#count *= factor;
     this.#squares *= factor;
   }

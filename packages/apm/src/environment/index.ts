@@ -25,10 +25,10 @@ const loaders: Readonly<Partial<Record<ExporterName, () => Promise<ExporterFacto
  * Without `OTEL_TRACES_EXPORTER` spans go to the back ends whose address or key is set; without any they stay in the
  * process. Only the back ends that are used are loaded.
  *
- * @param environment - Mostly `process.env`.
+ * @param environment - Default `process.env`.
  */
 export async function apmConfigFromEnvironment(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<EnvironmentConfig> {
   return await readEnvironment(environment, async (name) => {
     const load = loaders[name];

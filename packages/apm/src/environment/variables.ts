@@ -1,10 +1,13 @@
 /** Variables of the environment, and what was wrong with them. Values never enter a warning: they may be secrets. */
 export class Variables {
   readonly warnings: string[] = [];
+  readonly #reported = new Set<string>();
   readonly #source: Readonly<Record<string, string | undefined>>;
 
   constructor(source: Readonly<Record<string, string | undefined>>) {
-    this.#source = source;
+    // Nothing is thrown for what is no environment, or for a variable that is no text.
+    this.#source = typeof source === 'object' && source !== null ? source : {};
+    if (this.#source !== source) this.warnings.push('The environment is no object with variables; it is ignored.');
   }
 
   /** Whether any of these is set to something. */
@@ -20,7 +23,7 @@ export class Variables {
   /** The first that is set, with its name. */
   first(names: readonly string[]): { readonly name: string; readonly value: string } | undefined {
     for (const name of names) {
-      const value = this.#source[name]?.trim();
+      const value = this.#textOf(name)?.trim();
       if (value !== undefined && value !== '') return { name, value };
     }
     return undefined;
@@ -90,6 +93,19 @@ export class Variables {
   /** Remembers what is wrong with a variable. */
   warn(name: string, problem: string): void {
     this.warnings.push(`${name} ${problem}; it is ignored.`);
+  }
+
+  #textOf(name: string): string | undefined {
+    let value: unknown;
+    try {
+      value = this.#source[name];
+    } catch {
+      value = null;
+    }
+    if (value === undefined || typeof value === 'string') return value;
+    if (!this.#reported.has(name)) this.warn(name, 'is no text');
+    this.#reported.add(name);
+    return undefined;
   }
 
   #number(names: readonly string[], problem: string, fits: (value: number) => boolean): number | undefined {

@@ -3,12 +3,18 @@ import type { CallOptions, HealthSource, MetricSource, Recoverable } from '@mnop
 import type { AnomalyQuery, PerformanceAnomaly } from '../analysis/anomaly.js';
 import type { OperationFilter, PerformanceBaseline, TimeWindow } from '../analysis/operation-table.js';
 import { buildServiceMap, type ServiceMap } from '../analysis/service-map.js';
+import { checkCallOptions, checkTraceId } from '../call-options.js';
 import type { ResolvedConfig } from '../config.js';
 import { findTrace, matchingTraces, recoverableOf } from '../disk/keep-traces.js';
 import { type Forecast, type ForecastQuery, forecastOperation } from '../forecast-query.js';
 import { queryRecorded } from '../metrics/query-recorded.js';
 import { checkQuery } from '../query-options.js';
-import { findRootCauseIn, type RootCauseQuery, type RootCauseReport } from '../root-cause-query.js';
+import {
+  checkedRootCauseQuery,
+  findRootCauseIn,
+  type RootCauseQuery,
+  type RootCauseReport,
+} from '../root-cause-query.js';
 import { anomalyHealthSource } from '../seams/health-source.js';
 import { traceMetricSource } from '../seams/metric-source.js';
 import { RequestSeries } from '../seams/request-series.js';
@@ -28,15 +34,20 @@ export class Answers {
     this.#pipeline = pipeline;
   }
 
-  async getTrace(traceId: string, { signal }: CallOptions): Promise<Trace | undefined> {
+  async getTrace(traceId: string, options: CallOptions): Promise<Trace | undefined> {
+    checkTraceId(traceId);
+    checkCallOptions('getTrace', options);
+    const { signal } = options;
     const { ring, kept } = this.#settled();
     signal?.throwIfAborted();
     const held = await findTrace(ring, kept, traceId.toLowerCase(), signal);
     return held && assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
   }
 
-  async *findTraces(query: TraceQuery, { signal }: CallOptions): AsyncIterable<Trace> {
+  async *findTraces(query: TraceQuery, options: CallOptions): AsyncIterable<Trace> {
     checkQuery('findTraces', query);
+    checkCallOptions('findTraces', options);
+    const { signal } = options;
     const { ring, kept } = this.#settled();
     for await (const held of matchingTraces(ring, kept, query, signal)) {
       yield assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
@@ -68,11 +79,13 @@ export class Answers {
     return buildServiceMap(traces.flatMap((trace) => trace.spans));
   }
 
-  async findRootCause(query: RootCauseQuery, options: CallOptions): Promise<RootCauseReport> {
+  async findRootCause(input: RootCauseQuery, options: CallOptions): Promise<RootCauseReport> {
+    const query = checkedRootCauseQuery(input);
+    checkCallOptions('findRootCause', options);
     const { ring, kept } = this.#settled();
     const { signal } = options;
     signal?.throwIfAborted();
-    const fields = { service: query?.service ?? '', operation: query?.operation ?? '' };
+    const fields = { service: query.service ?? '', operation: query.operation ?? '' };
     return await traced('mnops:apm:find-root-cause', fields, async (context) => {
       const { clock, secrets } = this.#config;
       const report = await findRootCauseIn(

@@ -1,6 +1,7 @@
 import { traced } from '@mnops/core/operations';
 import type { CallOptions, Span } from '@mnops/core/spi';
 import { epochMs } from '../analysis/span-facts.js';
+import { checkCallOptions, checkSpans } from '../call-options.js';
 import { type IngestReport, spanProblem } from '../ingest.js';
 import type { Pipeline } from './pipeline.js';
 
@@ -29,7 +30,10 @@ export class Ingestion {
     return { ingested: this.#accepted, rejected: this.#rejected };
   }
 
-  async take(spans: Iterable<Span> | AsyncIterable<Span>, { signal }: CallOptions): Promise<IngestReport> {
+  async take(spans: Iterable<Span> | AsyncIterable<Span>, options: CallOptions): Promise<IngestReport> {
+    checkSpans(spans);
+    checkCallOptions('ingest', options);
+    const { signal } = options;
     const report: Report = { accepted: 0, rejected: 0, repeated: 0, reasons: new Set() };
     await traced('mnops:apm:ingest', {}, async (context) => {
       let taken = 0;

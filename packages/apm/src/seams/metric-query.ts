@@ -37,31 +37,26 @@ const callSchema = v.object({
   call: v.object({ signal: signalSchema, atMs: v.optional(v.pipe(v.number(), v.finite())) }),
 });
 
+const selectionSchema = v.lazy(selectionOf);
+const ratioSchema = v.strictObject({ ratio: v.strictObject({ part: selectionSchema, whole: selectionSchema }) });
+const querySchema = v.lazy((query) =>
+  (query as { readonly ratio?: unknown } | null | undefined)?.ratio === undefined ? selectionOf(query) : ratioSchema,
+);
+
+function selectionOf(selection: unknown): typeof ofRequests | typeof ofRecorded {
+  return (selection as Partial<MetricSelection> | null | undefined)?.metric === requestMetric ? ofRequests : ofRecorded;
+}
+
 /**
  * Refuses a query that names what it does not know, which would count everything.
  *
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with every issue.
  */
 export function checkMetricQuery(query: unknown): void {
-  const name = 'metricSource.query';
-  const given = (query ?? {}) as { readonly ratio?: unknown };
-  if (typeof query !== 'object' || given.ratio === undefined) {
-    parseOptions(name, schemaOf(query), query);
-    return;
-  }
-  const { part, whole } = (given.ratio ?? {}) as { readonly part?: unknown; readonly whole?: unknown };
-  parseOptions(
-    name,
-    v.strictObject({ ratio: v.strictObject({ part: schemaOf(part), whole: schemaOf(whole) }) }),
-    query,
-  );
+  parseOptions('metricSource.query', querySchema, query);
 }
 
 /** Refuses a call without a signal. */
 export function checkMetricCall(call: unknown): void {
   parseOptions('metricSource.query', callSchema, { call });
-}
-
-function schemaOf(selection: unknown): v.GenericSchema {
-  return (selection as Partial<MetricSelection> | null | undefined)?.metric === requestMetric ? ofRequests : ofRecorded;
 }

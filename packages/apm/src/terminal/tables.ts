@@ -1,14 +1,17 @@
 import type { PerformanceBaseline } from '../analysis/operation-table.js';
 import type { ServiceMap } from '../analysis/service-map.js';
 import type { RootCauseReport } from '../root-cause-query.js';
+import { checkArguments } from './checked-arguments.js';
 import { duration, fitted, painterOf, percent, printable, type TextOptions, widthOf } from './styles.js';
 
 /**
  * The service map as an indented list: every service with its figures, and below it whom it calls.
  *
  * @returns Lines joined by newlines, without one at the end.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for something that cannot be written, such as `undefined`.
  */
 export function serviceMapText(map: ServiceMap, options: TextOptions = {}): string {
+  checkArguments('serviceMapText', { map, options });
   const paint = painterOf(options);
   if (map.services.length === 0) return paint('dim', 'no services');
   return map.services
@@ -32,8 +35,10 @@ export function serviceMapText(map: ServiceMap, options: TextOptions = {}): stri
  * Baselines as a table, in the order given.
  *
  * @returns Lines joined by newlines, without one at the end.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for something that cannot be written, such as `undefined`.
  */
 export function baselineTable(baselines: readonly PerformanceBaseline[], options: TextOptions = {}): string {
+  checkArguments('baselineTable', { baselines, options });
   const paint = painterOf(options);
   if (baselines.length === 0) return paint('dim', 'no baselines');
   const numbers = ['calls', 'per s', 'P50', 'P95', 'P99', 'failed'];
@@ -59,8 +64,10 @@ export function baselineTable(baselines: readonly PerformanceBaseline[], options
  * A root-cause report in words: the verdict, then each candidate with its evidence, and what could not be asked.
  *
  * @returns Lines joined by newlines, without one at the end.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for something that cannot be written, such as `undefined`.
  */
 export function rootCauseText(report: RootCauseReport, options: TextOptions = {}): string {
+  checkArguments('rootCauseText', { report, options });
   const { verdict, candidates, traces, notes } = report;
   const paint = painterOf(options);
   const compared = `${traces.normal} traces before, ${traces.faulty} after`;

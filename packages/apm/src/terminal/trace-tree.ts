@@ -1,6 +1,7 @@
 import type { Span } from '@mnops/core/spi';
 import { type Peer, peerOf } from '../analysis/span-facts.js';
 import type { Trace } from '../trace.js';
+import { checkArguments } from './checked-arguments.js';
 import { type SpanRow, spanRows } from './span-rows.js';
 import { duration, fitted, type Painter, painterOf, printable, type TextOptions, widthOf } from './styles.js';
 
@@ -17,8 +18,10 @@ export interface TraceTreeOptions extends TextOptions {
  * other as parents.
  *
  * @returns Lines joined by newlines, without one at the end.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for something that cannot be written, such as `undefined`.
  */
 export function traceTree(trace: Trace, options: TraceTreeOptions = {}): string {
+  checkArguments('traceTree', { trace, options });
   const paint = painterOf(options);
   const width = widthOf(options);
   const most = options.maxSpans ?? 500;

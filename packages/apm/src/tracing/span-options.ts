@@ -29,6 +29,12 @@ export function isContext(parent: Context | HeaderCarrier): parent is Context {
 /** Runs the work of a span and ends the span with it, at once or when its promise settles. Errors pass through. */
 export function runWithin<T>(span: OtelSpan, run: (span: OtelSpan) => T): T {
   let result: T;
+  if (typeof run !== 'function') {
+    // The rest of the user's program works without this span, so it gets no error of ours.
+    span.setStatus({ code: errorStatus, message: 'No function was given that the span could measure.' });
+    span.end();
+    return undefined as T;
+  }
   try {
     result = run(span);
   } catch (error) {

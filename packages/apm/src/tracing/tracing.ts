@@ -199,13 +199,17 @@ export class Tracing {
       },
       onEnd: (span) => {
         if (this.#runtime === undefined) return;
-        this.#joined += 1;
-        let resource = resources.get(span.resource);
-        if (resource === undefined) {
-          resource = { ...this.#resource, ...(span.resource.attributes as SpanAttributes) };
-          resources.set(span.resource, resource);
+        try {
+          let resource = resources.get(span.resource);
+          if (resource === undefined) {
+            resource = { ...this.#resource, ...(span.resource.attributes as SpanAttributes) };
+            resources.set(span.resource, resource);
+          }
+          this.#joined += 1;
+          this.#wait(span, resource);
+        } catch {
+          this.#unreadable += 1;
         }
-        this.#wait(span, resource);
       },
       forceFlush: flush,
       // The SDK that shuts down is not the owner of this manager.

@@ -119,6 +119,21 @@ describe('parseOptions', () => {
     ]);
   });
 
+  it('says so when the options cannot be read', () => {
+    const throwing = (): never => {
+      throw new Error('c4nary');
+    };
+    const unreadable = [
+      Object.defineProperty({}, 'url', { get: throwing, enumerable: true }),
+      new Proxy({}, { get: throwing }),
+    ];
+    for (const input of unreadable) {
+      const parse = (): unknown => parseOptions('thing', schema, input);
+      expect(parse).toThrow('Invalid options of thing: the options: expected options that can be read, received some');
+      expect(parse).not.toThrow(/c4nary/);
+    }
+  });
+
   it('never quotes a value', () => {
     const canary = 'c4nary-s3cret';
     const value = fc.oneof(

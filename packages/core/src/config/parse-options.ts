@@ -1,6 +1,6 @@
 import { type GenericSchema, type InferOutput, safeParse } from 'valibot';
 import { coreError } from '../errors/core-error.js';
-import type { MnopsError } from '../errors/mnops-error.js';
+import { MnopsError } from '../errors/mnops-error.js';
 import { nearestName } from './nearest.js';
 import { alternativesAt, expectedAt, messageAt, shapesOf, unknownKeys } from './schema-walk.js';
 
@@ -35,6 +35,23 @@ interface Issue {
  * kind of what was received, remedy. Values are never quoted. Every unknown key is named, with the nearest known one.
  */
 export function parseOptions<const S extends GenericSchema>(name: string, schema: S, input: unknown): InferOutput<S> {
+  try {
+    return checkedOptions(name, schema, input);
+  } catch (error) {
+    if (MnopsError.is(error)) throw error;
+    // A getter or a proxy of the caller. What it throws may quote a value, so it is not handed on.
+    throw configError(name, [
+      {
+        field: '',
+        expected: 'options that can be read',
+        received: 'some that throw when they are read',
+        remedy: 'Pass plain values.',
+      },
+    ]);
+  }
+}
+
+function checkedOptions<const S extends GenericSchema>(name: string, schema: S, input: unknown): InferOutput<S> {
   const issues = optionIssues(schema, input);
   if (issues.length > 0) throw configError(name, issues);
   const result = safeParse(schema, input);

@@ -1,7 +1,8 @@
 import { countSchema, parseOptions } from '@mnops/core/config';
 import * as v from 'valibot';
 import { adaptiveDetector } from './adaptive.js';
-import { type Detector, type DetectorOptions, detectorKinds } from './detector.js';
+import { checkedDetector } from './checked-detector.js';
+import { type Detector, type DetectorKind, type DetectorOptions, detectorKinds } from './detector.js';
 import { noveltyDetector } from './novelty.js';
 import { robustDetector } from './robust.js';
 import { seasonalDetector } from './seasonal.js';
@@ -21,7 +22,11 @@ const optionsSchema = v.strictObject({
  */
 export function createDetector(options: DetectorOptions = {}): Detector {
   const { detector = 'adaptive', sigma = 2, minPoints = 10 } = parseOptions('createDetector', optionsSchema, options);
-  switch (detector) {
+  return checkedDetector(detectorOf(detector, sigma, minPoints));
+}
+
+function detectorOf(kind: DetectorKind, sigma: number, minPoints: number): Detector {
+  switch (kind) {
     case 'sigma':
       return sigmaDetector(sigma, minPoints);
     case 'robust':

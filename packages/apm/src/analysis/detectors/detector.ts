@@ -37,7 +37,7 @@ export interface Expectation {
   readonly high: number;
 }
 
-/** Judges one series of numbers as it comes. */
+/** Judges one series of numbers as it comes. Whatever is no number counts as `NaN`. */
 export interface Detector {
   readonly id: DetectorKind;
   /**

@@ -3,13 +3,13 @@ import * as v from 'valibot';
 
 /** How a vector detector judges. */
 export interface VectorDetectorOptions {
-  /** Numbers in each vector. */
+  /** Numbers in each vector; at most 100,000. */
   readonly dimensions: number;
-  /** Default 25. */
+  /** Default 25. All trees together have at most 16,777,216 nodes: `trees * 2 ** (depth + 1)`. */
   readonly trees?: number | undefined;
   /** Halvings from the root of a tree to a leaf. Default 7, at most 20. */
   readonly depth?: number | undefined;
-  /** Vectors that are compared with the window of vectors before. Default 250. */
+  /** Vectors that are compared with the window of vectors before. Default 250, at most 65,535. */
   readonly window?: number | undefined;
   /** Uniform in [0, 1), for the trees. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
@@ -89,13 +89,27 @@ class HalfSpaceTree {
   }
 }
 
-const optionsSchema = v.strictObject({
-  dimensions: countSchema,
-  trees: v.optional(countSchema),
-  depth: v.optional(v.pipe(countSchema, v.maxValue(20))),
-  window: v.optional(countSchema),
-  random: v.optional(functionSchema),
-});
+/** Nodes of all trees, 9 bytes each. */
+const maxNodes = 2 ** 24;
+/** Each node counts the vectors of a window in 16 bits. */
+const maxWindow = 65_535;
+
+const optionsSchema = v.pipe(
+  v.strictObject({
+    dimensions: v.pipe(countSchema, v.maxValue(100_000)),
+    trees: v.optional(countSchema),
+    depth: v.optional(v.pipe(countSchema, v.maxValue(20))),
+    window: v.optional(v.pipe(countSchema, v.maxValue(maxWindow))),
+    random: v.optional(functionSchema),
+  }),
+  v.forward(
+    v.check(
+      ({ trees = 25, depth = 7 }) => trees * 2 ** (depth + 1) <= maxNodes,
+      `fewer trees or less depth: trees * 2 ** (depth + 1) is at most ${maxNodes}`,
+    ),
+    ['trees'],
+  ),
+);
 
 /**
  * Half-space trees: Tan, Ting and Liu, "Fast Anomaly Detection for Streaming Data" (IJCAI 2011). Each dimension is
@@ -137,7 +151,7 @@ export function createVectorDetector(options: VectorDetectorOptions): VectorDete
   };
   return {
     next(vector) {
-      if (vector.length !== dimensions || !vector.every(Number.isFinite)) return 0;
+      if (!Array.isArray(vector) || vector.length !== dimensions || !vector.every(Number.isFinite)) return 0;
       if (first !== undefined) {
         learnFirst(first, vector);
         return 0;

@@ -7,7 +7,7 @@ import { findSeason } from './season.js';
 
 /** What is to be forecast. */
 export interface ForecastOptions {
-  /** Values to forecast. */
+  /** Values to forecast; at most 100,000. */
   readonly horizon: number;
   /** Values in one season, such as 288 for a day of 5-minute values. Default: what the series itself shows. */
   readonly season?: number | undefined;
@@ -81,8 +81,14 @@ interface Tried {
   readonly test: BackTest;
 }
 
+const valuesSchema = v.object({
+  values: v.custom<readonly number[]>(
+    (list) => Array.isArray(list) && list.every((value) => typeof value === 'number'),
+    'a list of numbers, with NaN where one is not known',
+  ),
+});
 const optionsSchema = v.strictObject({
-  horizon: v.pipe(v.number(), v.finite(), v.minValue(1)),
+  horizon: v.pipe(v.number(), v.minValue(1), v.maxValue(100_000)),
   season: v.optional(v.pipe(v.number(), v.finite())),
   coverage: v.optional(v.pipe(v.number(), v.gtValue(0), v.ltValue(1))),
   minimum: v.optional(v.number()),
@@ -92,11 +98,19 @@ const optionsSchema = v.strictObject({
  * Forecasts a series of evenly spaced values by additive Holt-Winters smoothing, with ranges from the errors that the
  * same model made on the series so far.
  *
- * @param values - Oldest first; `NaN` is a value that is not known. Of long series the last fourteen seasons count.
+ * @param values - Oldest first; `NaN` is a value that is not known, and so is one that is not finite. Of long series the last fourteen seasons count.
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is missing, unknown or malformed.
  */
 export function forecastSeries(values: readonly number[], options: ForecastOptions): SeriesForecast {
   parseOptions('forecastSeries', optionsSchema, options);
+  parseOptions('forecastSeries', valuesSchema, { values });
+  return forecastOf(
+    values.map((value) => (Number.isFinite(value) ? value : Number.NaN)),
+    options,
+  );
+}
+
+function forecastOf(values: readonly number[], options: ForecastOptions): SeriesForecast {
   const horizon = Math.max(1, Math.floor(options.horizon));
   const season = options.season === undefined ? findSeason(filledGaps(values)) : Math.floor(options.season);
   const nothing = { usable: false, method: 'seasonal-naive', points: [] } as const;
