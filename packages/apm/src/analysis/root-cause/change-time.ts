@@ -1,6 +1,7 @@
-import { quantile } from 'simple-statistics';
+import { quantileSorted } from 'simple-statistics';
 import type { Change } from './compare.js';
 import type { Profile } from './profile.js';
+import type { Sample } from './recording.js';
 
 /** How far the time that trouble is said to begin at may be off, in milliseconds. */
 export const uncertainMs = 75_000;
@@ -71,26 +72,32 @@ function sumsOf(points: readonly Point[]): { weight: number; values: number; squ
 }
 
 function pointsOf(change: Change, during: Profile): Point[] {
-  const { happening, place = '', signal, perTrace } = change;
+  const { happening, place, signal, perTrace } = change;
   if (happening !== undefined) {
-    const happened = new Set(during.happenings.get(happening.key)?.at);
+    const { run } = happening;
+    const happened = during.entriesOf(happening, run);
+    const has = new Set(happening.at.slice(happened.from, happened.to));
     const isMore = change.after > change.before;
-    const times = during.runs.get(happening.run)?.at ?? [];
-    return times.map((atMs) => ({
-      atMs,
-      value: Number(happened.has(atMs) === isMore),
-      weight: perTrace / Math.max(1, times.length),
-    }));
+    const { from, to } = during.entriesOf(run, run);
+    const weight = perTrace / Math.max(1, to - from);
+    return run.at.slice(from, to).map((atMs) => ({ atMs, value: Number(has.has(atMs) === isMore), weight }));
   }
-  const samples = during.places.get(place)?.samples ?? [];
+  const samples = place === undefined ? [] : during.samplesOf(place);
   const weight = perTrace / Math.max(1, samples.length);
   if (signal === 'errors') return samples.map(({ atMs, failed }) => ({ atMs, value: Number(failed), weight }));
-  const before = change.normal?.samples.map(({ ms }) => ms) ?? [];
-  const usual = before.length > 0 ? quantile(before, 0.5) : 0;
-  const unusual = Math.max(usual + 0.1, change.after);
+  const usual = Math.log(medianOf(change.then ?? []) + noiseMs);
+  const unusual = Math.max(usual + 0.2, Math.log(change.after + noiseMs));
   return samples.map(({ atMs, ms }) => ({
     atMs,
-    value: Math.min(1, Math.max(0, (ms - usual) / (unusual - usual))),
+    value: Math.min(1, Math.max(0, (Math.log(ms + noiseMs) - usual) / (unusual - usual))),
     weight,
   }));
+}
+
+/** Times below this are noise of clocks. Milliseconds. */
+const noiseMs = 0.5;
+
+function medianOf(samples: readonly Sample[]): number {
+  if (samples.length === 0) return 0;
+  return quantileSorted(Array.from(Float64Array.from(samples, ({ ms }) => ms).sort()), 0.5);
 }

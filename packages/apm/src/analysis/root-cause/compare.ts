@@ -1,5 +1,8 @@
-import { mean, quantileSorted, sampleVariance } from 'simple-statistics';
-import type { Happening, Place, Profile } from './profile.js';
+import { median, quantileSorted } from 'simple-statistics';
+import { certaintyOf, likelihoodRatio, normalDeviation } from './likelihood.js';
+import { type Moments, momentsOf } from './moments.js';
+import type { Profile } from './profile.js';
+import type { Happening, Place, Sample } from './recording.js';
 
 /** A change of one place between two windows, in the terms that evidence is given in. */
 export interface Change {
@@ -12,112 +15,148 @@ export interface Change {
   readonly after: number;
   /** What it adds to one trace: milliseconds, failures, or calls more or less. */
   readonly perTrace: number;
-  /** The place in both windows; absent for structure. */
-  readonly normal: Place | undefined;
-  readonly faulty: Place | undefined;
-  /** Key of the place in a profile; absent where there is none. */
-  readonly place?: string;
-  /** What is called, written or thrown more or less often, with when it did and did not happen. */
-  readonly happening?: {
-    readonly what: string;
-    readonly kind: Happening['kind'];
-    readonly run: string;
-    readonly key: string;
-  };
+  /** The samples of the place in both windows; absent where there is no place. */
+  readonly then?: readonly Sample[];
+  readonly now?: readonly Sample[];
+  readonly place?: Place;
+  /** What is called, written or thrown more or less often. */
+  readonly happening?: Happening;
   readonly traceIds?: readonly string[];
   /** Name of the metric that changed. */
   readonly metric?: string;
 }
 
-/** Standard errors that a change must be away from chance. */
-const certainty = 4;
 /** Smallest change of time: share of a whole trace, ratio to what the place took before, and milliseconds. */
 const minTraceShare = 0.05;
 const minRatio = 1.25;
 const minMs = 0.5;
 /** Smallest rise of failures per trace. */
 const minFailures = 0.004;
-/** Calls of a kind of run, below which its structure says nothing. */
+/** Runs of the caller before, below which a place that is new says nothing. */
 const minRuns = 10;
+/** Traces that show a change, below which it may be one odd request. */
+const minShown = 3;
+/** How many values of its own the usual spread of all places counts as, where a place has few. */
+const borrowed = 4;
+/** Variance of logarithms at least: nothing is as steady as few values may seem. */
+const minVariance = 0.01;
 
-/** Places that take longer in the faulty window than chance explains. */
-export function slowerPlaces(normal: Profile, faulty: Profile): Change[] {
-  const changes: Change[] = [];
-  for (const [key, after] of faulty.places) {
-    const before = normal.places.get(key);
-    const now = timesOf(after);
-    const then = before === undefined ? undefined : timesOf(before);
-    // A place that is new says something only below work that was there before: other requests are no fault.
-    if (then === undefined && (normal.runs.get(after.under ?? '')?.at.length ?? 0) < minRuns) continue;
-    const longerMs = then === undefined ? mean(now) : increaseOf(then, now);
-    const perTrace = (longerMs * now.length) / faulty.traces;
-    if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs)) continue;
-    changes.push({
-      ...after,
-      signal: after.kind,
-      before: then === undefined ? 0 : quantileSorted(then, 0.9),
-      after: quantileSorted(now, 0.9),
-      perTrace,
-      normal: before,
-      faulty: after,
-      place: key,
-    });
-  }
-  return changes;
+interface Compared {
+  readonly place: Place;
+  readonly then: readonly Sample[];
+  readonly now: readonly Sample[];
+  readonly before: Moments;
+  readonly after: Moments;
 }
 
-/** Places where more failures begin than chance explains. */
-export function failingPlaces(normal: Profile, faulty: Profile): Change[] {
+/**
+ * Places that take longer in the faulty window than chance explains. `lenience` lowers what counts as chance: with 0.5 half
+ * the deviation is enough.
+ */
+export function slowerPlaces(normal: Profile, faulty: Profile, lenience = 1): Change[] {
+  const compared: Compared[] = [];
+  for (const place of faulty.recording.places) {
+    const now = faulty.samplesOf(place);
+    if (now.length === 0) continue;
+    const then = normal.samplesOf(place);
+    compared.push({ place, then, now, before: momentsOf(then), after: momentsOf(now) });
+  }
+  const spreads = compared.flatMap(({ before }) => (before.traces >= minShown ? [before.variance] : []));
+  const usual = Math.max(minVariance, spreads.length === 0 ? minVariance : median(spreads));
+  const certainty = lenience * certaintyOf(compared.length);
   const changes: Change[] = [];
-  for (const [key, after] of faulty.places) {
-    const before = normal.places.get(key);
-    const [failedNow, failedThen] = [failures(after), before === undefined ? 0 : failures(before)];
-    const perTrace = failedNow / faulty.traces - failedThen / normal.traces;
-    if (failedNow < 3 || perTrace < minFailures) continue;
-    const [callsNow, callsThen] = [after.samples.length, before?.samples.length ?? 0];
-    const pooledShare = (failedNow + failedThen) / (callsNow + callsThen);
-    const error = Math.sqrt(pooledShare * (1 - pooledShare) * (1 / callsNow + 1 / Math.max(1, callsThen)));
-    const difference = failedNow / callsNow - failedThen / Math.max(1, callsThen);
-    if (callsThen > 0 && difference < (certainty - 1) * error) continue;
+  for (const { place, then, now, before, after } of compared) {
+    if (after.traces < minShown) continue;
+    // A place that is new says something only below work that was there before: other requests are no fault.
+    if (then.length === 0 && (place.under === undefined || normal.countOf(place.under).runs < minRuns)) continue;
+    const [meanThen, meanNow] = [before.milliseconds / Math.max(1, before.weight), after.milliseconds / after.weight];
+    const perTrace = ((meanNow - meanThen) * after.weight) / faulty.weight;
+    if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs) || meanNow < minRatio * meanThen) continue;
+    if (then.length > 0 && deviation(before, after, usual) < certainty) continue;
     changes.push({
-      ...after,
-      signal: 'errors',
-      before: failedThen / Math.max(1, callsThen),
-      after: failedNow / callsNow,
+      ...whereOf(place),
+      signal: place.kind,
+      before: percentile(then),
+      after: percentile(now),
       perTrace,
-      normal: before,
-      faulty: after,
-      place: key,
+      then,
+      now,
+      place,
     });
   }
   return changes;
 }
 
 /**
- * Milliseconds by which the mean rose, 0 when chance explains it: Welch's comparison, with the longest half percent cut
- * to the rest so that one outlier decides nothing.
+ * Standard errors that two means of logarithms are apart: Welch's comparison, where each spread borrows from the usual
+ * one of all places as far as the place itself has few values.
  */
-function increaseOf(then: number[], now: number[]): number {
-  const cap = Math.max(quantileSorted(then, 0.995), quantileSorted(now, 0.995));
-  const before = then.map((value) => Math.min(cap, value));
-  const after = now.map((value) => Math.min(cap, value));
-  const difference = mean(after) - mean(before);
-  if (difference <= 0 || mean(after) < minRatio * mean(before)) return 0;
-  const error = Math.sqrt(varianceOf(before) / before.length + varianceOf(after) / after.length);
-  return difference >= certainty * error ? difference : 0;
+function deviation(before: Moments, after: Moments, usual: number): number {
+  const [errorThen, errorNow] = [squaredErrorOf(before, usual), squaredErrorOf(after, usual)];
+  const [freedomThen, freedomNow] = [before.traces - 1 + borrowed, after.traces - 1 + borrowed];
+  const freedom = (errorThen + errorNow) ** 2 / (errorThen ** 2 / freedomThen + errorNow ** 2 / freedomNow);
+  return normalDeviation((after.mean - before.mean) / Math.sqrt(errorThen + errorNow), freedom);
 }
 
-function varianceOf(values: number[]): number {
-  // One value says nothing about its spread; its own size is a cautious stand-in.
-  return values.length > 1 ? sampleVariance(values) : (values[0] ?? 0) ** 2;
+function squaredErrorOf({ traces, effective, squaredError }: Moments, usual: number): number {
+  const own = Math.max(0, traces - 1);
+  return (borrowed * (usual / effective) + own * squaredError) / (borrowed + own);
 }
 
-function timesOf(place: Place): number[] {
-  return place.samples.map((sample) => sample.ms).sort((a, b) => a - b);
+/** Places where more failures begin than chance explains. */
+export function failingPlaces(normal: Profile, faulty: Profile, lenience = 1): Change[] {
+  const failing = faulty.recording.places.flatMap((place) => {
+    const now = faulty.samplesOf(place);
+    const failed = now.reduce((count, sample) => count + Number(sample.failed), 0);
+    return failed < minShown ? [] : [{ place, now }];
+  });
+  const certainty = lenience * certaintyOf(failing.length);
+  const changes: Change[] = [];
+  for (const { place, now } of failing) {
+    const then = normal.samplesOf(place);
+    const [after, before] = [failuresOf(now), failuresOf(then)];
+    const perTrace = after.failed / faulty.weight - before.failed / Math.max(1, normal.weight);
+    if (perTrace < minFailures || after.share <= before.share) continue;
+    const likelihood = likelihoodRatio(
+      before.share * before.independent,
+      Math.max(1, before.independent),
+      after.share * after.independent,
+      after.independent,
+    );
+    if (then.length > 0 && likelihood < certainty * certainty) continue;
+    changes.push({
+      ...whereOf(place),
+      signal: 'errors',
+      before: before.share,
+      after: after.share,
+      perTrace,
+      then,
+      now,
+      place,
+    });
+  }
+  return changes;
 }
 
-function failures(place: Place): number {
-  let count = 0;
-  for (const sample of place.samples) if (sample.failed) count += 1;
-  return count;
+function failuresOf(samples: readonly Sample[]): { failed: number; share: number; independent: number } {
+  let [weight, squares, failed, traces, last] = [0, 0, 0, 0, -1];
+  for (const sample of samples) {
+    weight += sample.count;
+    squares += sample.count * sample.count;
+    if (sample.failed) failed += sample.count;
+    if (sample.trace !== last) traces += 1;
+    last = sample.trace;
+  }
+  if (weight === 0) return { failed: 0, share: 0, independent: 0 };
+  return { failed, share: failed / weight, independent: ((weight * weight) / squares) * (traces / samples.length) };
+}
+
+function whereOf({ service, operation, caller }: Place): Pick<Change, 'service' | 'operation' | 'caller'> {
+  return { service, operation, caller };
+}
+
+/** P90 in milliseconds, 0 without samples. */
+function percentile(samples: readonly Sample[]): number {
+  if (samples.length === 0) return 0;
+  return quantileSorted(Array.from(Float64Array.from(samples, ({ ms }) => ms).sort()), 0.9);
 }

@@ -37,10 +37,10 @@ function bearer(
   const before = new Set<string>();
   // Each change counts as much as it is blamed, so that a small one, of chance perhaps, cannot hide who bears the large one.
   for (const { change, weight } of changes) {
-    if (change.faulty === undefined) continue;
-    for (const sample of change.normal?.samples ?? []) if (sample[key] !== undefined) before.add(sample[key]);
-    if (change.normal === undefined) {
-      for (const name of normalProfile.origins.get(change.service)?.[key].keys() ?? []) before.add(name);
+    if (change.now === undefined) continue;
+    for (const sample of change.then ?? []) if (sample[key] !== undefined) before.add(sample[key]);
+    if (isNew(change)) {
+      for (const name of normalProfile.originsOf(change.service, key).keys()) before.add(name);
     }
     addShares(harm, harmOf(change, key), weight);
     addShares(calls, callsOf(change, key, faultyProfile), weight);
@@ -66,10 +66,10 @@ function addShares(sums: Map<string, number>, parts: ReadonlyMap<string, number>
 }
 
 /** Failures, or milliseconds over the usual, by name. */
-function harmOf({ signal, normal, faulty }: Change, key: 'version' | 'instance'): ReadonlyMap<string, number> {
-  const usualMs = normal === undefined || normal.samples.length === 0 ? 0 : mean(normal.samples.map(({ ms }) => ms));
+function harmOf({ signal, then = [], now = [] }: Change, key: 'version' | 'instance'): ReadonlyMap<string, number> {
+  const usualMs = then.length === 0 ? 0 : mean(then.map(({ ms }) => ms));
   const harm = new Map<string, number>();
-  for (const sample of faulty?.samples ?? []) {
+  for (const sample of now) {
     const name = sample[key];
     if (name === undefined) continue;
     const own = signal === 'errors' ? Number(sample.failed) : sample.ms - usualMs;
@@ -79,16 +79,16 @@ function harmOf({ signal, normal, faulty }: Change, key: 'version' | 'instance')
 }
 
 /** Calls by name; for work that is new, all that the service did: the versions without it had none of the harm. */
-function callsOf(
-  { service, normal, faulty }: Change,
-  key: 'version' | 'instance',
-  profile: Profile,
-): ReadonlyMap<string, number> {
-  if (normal === undefined) return profile.origins.get(service)?.[key] ?? new Map();
+function callsOf(change: Change, key: 'version' | 'instance', profile: Profile): ReadonlyMap<string, number> {
+  if (isNew(change)) return profile.originsOf(change.service, key);
   const calls = new Map<string, number>();
-  for (const sample of faulty?.samples ?? []) {
+  for (const sample of change.now ?? []) {
     const name = sample[key];
     if (name !== undefined) calls.set(name, (calls.get(name) ?? 0) + 1);
   }
   return calls;
+}
+
+function isNew({ then = [] }: Change): boolean {
+  return then.length === 0;
 }

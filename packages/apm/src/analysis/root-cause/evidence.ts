@@ -18,7 +18,7 @@ export function evidenceOf(change: Change, where: Concentration): RootCauseEvide
   const name = where.version === undefined ? service : `${service} ${where.version}`;
   // Where one version bears it, its own figure says more than one that is thinned by the others.
   const after = afterWithin(change, where) ?? change.after;
-  const what = change.happening?.what ?? '';
+  const what = change.happening?.template.what ?? '';
   const texts: Record<Change['signal'], string> = {
     'self-time': `${name} takes ${milliseconds(after)} of its own for ${operation} at P90, before it was ${milliseconds(before)}.`,
     'edge-gap': `From ${caller} to ${name} (${operation}) ${milliseconds(after)} pass outside of both at P90, before it was ${milliseconds(before)}.`,
@@ -30,9 +30,9 @@ export function evidenceOf(change: Change, where: Concentration): RootCauseEvide
   return { signal, before, after, text: texts[signal] };
 }
 
-function afterWithin({ signal, faulty }: Change, { version, instance }: Concentration): number | undefined {
-  if (faulty === undefined || (version === undefined && instance === undefined)) return undefined;
-  const samples = faulty.samples.filter(
+function afterWithin({ signal, now }: Change, { version, instance }: Concentration): number | undefined {
+  if (now === undefined || (version === undefined && instance === undefined)) return undefined;
+  const samples = now.filter(
     (sample) =>
       (version === undefined || sample.version === version) && (instance === undefined || sample.instance === instance),
   );
@@ -48,8 +48,8 @@ function afterWithin({ signal, faulty }: Change, { version, instance }: Concentr
 const maxQuoted = 160;
 
 function doing({ happening }: Change): string {
-  const { kind, what } = happening ?? { kind: 'line', what: '' };
-  return kind === 'exception' ? `throws ${what}` : `writes "${what.slice(0, maxQuoted)}"`;
+  const { what } = happening?.template ?? { what: '' };
+  return happening?.kind === 'exception' ? `throws ${what}` : `writes "${what.slice(0, maxQuoted)}"`;
 }
 
 function milliseconds(value: number): string {

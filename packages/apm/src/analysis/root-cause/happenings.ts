@@ -1,13 +1,10 @@
 import type { Change } from './compare.js';
-import { likelihoodRatio } from './likelihood.js';
-import type { Happening, Profile, Run } from './profile.js';
+import { certaintyOf, likelihoodRatio } from './likelihood.js';
+import type { Profile } from './profile.js';
+import type { Happening, Run } from './recording.js';
 
-/** Runs of an operation on either side, below which what happens in them says nothing. */
-const minRuns = 5;
-/** Standard errors that a change of calls per run must be away from chance. */
-const certainty = 4;
-/** The same for the share of runs, as the likelihood ratio of two shares: the square of the standard errors. */
-const minLikelihood = 20;
+/** Traces on either side with a run of the operation, below which what happens in it says nothing. */
+const minTraces = 5;
 /** Smallest change of calls per run, and of the share of runs. */
 const minTimes = 0.1;
 const minShare = 0.1;
@@ -22,109 +19,78 @@ const explainingShare = 0.3;
  * What happens in the runs of an operation more or less often than before: calls, lines of its log, exceptions. A change
  * in what an operation calls, directly or not, explains a change of its own.
  */
-export function changedHappenings(normal: Profile, faulty: Profile): Change[] {
-  const changes: Change[] = [];
-  for (const key of new Set([...normal.happenings.keys(), ...faulty.happenings.keys()])) {
-    const [then, now] = [normal.happenings.get(key), faulty.happenings.get(key)];
-    const either = now ?? then;
-    const run = either && faulty.runs.get(either.run);
-    if (either === undefined || run === undefined) continue;
-    const change = changeOf(either, run, { then, now, runThen: normal.runs.get(either.run), faulty, key });
-    if (change !== undefined) changes.push(change);
+export function changedHappenings(normal: Profile, faulty: Profile, lenience = 1): Change[] {
+  const compared: Happening[] = [];
+  for (const run of faulty.recording.runs.all) {
+    if (run.happenings.size === 0) continue;
+    if (normal.countOf(run).traces < minTraces || faulty.countOf(run).traces < minTraces) continue;
+    for (const happening of run.happenings.values()) {
+      // Lines without a run of their own depend on what else the service does: only bad ones say something.
+      if (!run.isLoose || happening.template.severity > 0) compared.push(happening);
+    }
   }
-  return unexplained(changes, normal, faulty);
+  const certainty = lenience * certaintyOf(compared.length);
+  const changes = compared.flatMap((happening) => changeOf(happening, normal, faulty, certainty) ?? []);
+  return unexplained(changes);
 }
 
-interface Both {
-  readonly key: string;
-  readonly then: Happening | undefined;
-  readonly now: Happening | undefined;
-  readonly runThen: Run | undefined;
-  readonly faulty: Profile;
-}
-
-function changeOf(either: Happening, run: Run, { key, then, now, runThen, faulty }: Both): Change | undefined {
-  const { service, operation } = run;
-  const [runsThen, runsNow] = [runThen?.at.length ?? 0, run.at.length];
-  if (runThen === undefined || runThen.traces < minRuns || run.traces < minRuns) return undefined;
-  // Lines without a run of their own depend on what else the service does: only bad ones say something.
-  if (operation === '' && either.severity === 0) return undefined;
-  const independent = Math.min(runThen.traces / runsThen, run.traces / runsNow);
-  const [sharesThen, sharesNow] = [(then?.at.length ?? 0) / runsThen, (now?.at.length ?? 0) / runsNow];
-  const [timesThen, timesNow] = [(then?.times ?? 0) / runsThen, (now?.times ?? 0) / runsNow];
-  const error = Math.sqrt((Math.max(timesThen, timesNow) * (1 / runsThen + 1 / runsNow)) / independent);
-  const difference = Math.abs(timesNow - timesThen);
-  const isCall = either.kind === 'call';
-  const byTimes = isCall && difference >= minTimes && difference >= certainty * error;
-  const shareDifference = Math.abs(sharesNow - sharesThen);
-  const likelihood = independent * likelihoodRatio(then?.at.length ?? 0, runsThen, now?.at.length ?? 0, runsNow);
-  const byShare = shareDifference >= minShare && likelihood >= minLikelihood;
-  if (!byTimes && !byShare) return undefined;
+function changeOf(happening: Happening, normal: Profile, faulty: Profile, certainty: number): Change | undefined {
+  const { run, kind, template } = happening;
+  const [runsThen, runsNow] = [normal.countOf(run), faulty.countOf(run)];
+  const [then, now] = [normal.happeningOf(happening), faulty.happeningOf(happening)];
+  const isCall = kind === 'call';
+  const difference = Math.abs(now.times - then.times);
+  const shareDifference = Math.abs(now.share - then.share);
+  const isMuch = shareDifference >= minShare || (isCall && difference >= minTimes);
   // Fewer errors are no trouble.
-  if (either.severity === 2 && sharesNow < sharesThen) return undefined;
-  const severity = sharesNow > sharesThen ? (severityWeights[either.severity] ?? 1) : 1;
+  if (!isMuch || (template.severity === 2 && now.share < then.share)) return undefined;
+  const error = Math.sqrt(Math.max(then.times, now.times) * (1 / runsThen.independent + 1 / runsNow.independent));
+  const byTimes = isCall && difference >= minTimes && difference >= certainty * error;
+  const likelihood = likelihoodRatio(
+    then.share * runsThen.independent,
+    runsThen.independent,
+    now.share * runsNow.independent,
+    runsNow.independent,
+  );
+  const byShare = shareDifference >= minShare && likelihood >= certainty * certainty;
+  if (!byTimes && !byShare) return undefined;
+  const severity = now.share > then.share ? (severityWeights[template.severity] ?? 1) : 1;
+  const size = Math.min(1, Math.max(shareDifference, isCall ? difference : 0));
   return {
     signal: isCall ? 'structure' : 'log',
-    service,
-    operation,
+    service: run.service,
+    operation: run.operation,
     caller: undefined,
-    before: isCall ? timesThen : sharesThen,
-    after: isCall ? timesNow : sharesNow,
-    perTrace:
-      (severity * Math.min(1, Math.max(shareDifference, isCall ? difference : 0)) * runsNow) /
-      Math.max(1, faulty.traces),
-    normal: undefined,
-    faulty: undefined,
-    happening: { what: isCall ? calledName(either.what) : either.what, kind: either.kind, run: either.run, key },
-    traceIds: now?.traceIds ?? [],
+    before: isCall ? then.times : then.share,
+    after: isCall ? now.times : now.share,
+    perTrace: (severity * size * runsNow.weight) / Math.max(1, faulty.weight),
+    happening,
+    traceIds: faulty.tracesOf(happening),
   };
 }
 
-function calledName(run: string): string {
-  return (JSON.parse(run) as string[]).join(' ');
-}
-
-function unexplained(changes: readonly Change[], normal: Profile, faulty: Profile): Change[] {
-  if (changes.length === 0) return [];
-  const below = callsOf([normal, faulty]);
-  const sizes = new Map<string, number>();
+function unexplained(changes: readonly Change[]): Change[] {
+  const sizes = new Map<Run, number>();
   for (const { happening, perTrace } of changes) {
-    const run = happening?.run ?? '';
-    sizes.set(run, Math.max(sizes.get(run) ?? 0, perTrace));
+    if (happening !== undefined) sizes.set(happening.run, Math.max(sizes.get(happening.run) ?? 0, perTrace));
   }
-  const largestBelow = new Map<string, number>();
-  for (const run of sizes.keys()) largestBelow.set(run, largest(run, below, sizes, faulty));
+  const largestBelow = new Map<Run, number>();
+  for (const run of sizes.keys()) largestBelow.set(run, largest(run, sizes));
   return changes.map((change) => {
-    const explained = (largestBelow.get(change.happening?.run ?? '') ?? 0) >= explainingShare * change.perTrace;
-    return explained ? { ...change, perTrace: change.perTrace * explainedShare } : change;
+    const below = change.happening === undefined ? 0 : (largestBelow.get(change.happening.run) ?? 0);
+    return below >= explainingShare * change.perTrace
+      ? { ...change, perTrace: change.perTrace * explainedShare }
+      : change;
   });
 }
 
 /** Size of the largest change in another service that a run leads to. */
-function largest(
-  from: string,
-  below: ReadonlyMap<string, ReadonlySet<string>>,
-  sizes: ReadonlyMap<string, number>,
-  { runs }: Profile,
-): number {
-  const service = runs.get(from)?.service;
+function largest(from: Run, sizes: ReadonlyMap<Run, number>): number {
   const seen = new Set([from]);
   let size = 0;
   for (const run of seen) {
-    if (runs.get(run)?.service !== service) size = Math.max(size, sizes.get(run) ?? 0);
-    for (const called of below.get(run) ?? []) seen.add(called);
+    if (run.service !== from.service) size = Math.max(size, sizes.get(run) ?? 0);
+    for (const { called } of run.happenings.values()) if (called !== undefined) seen.add(called);
   }
   return size;
-}
-
-function callsOf(profiles: readonly Profile[]): Map<string, Set<string>> {
-  const calls = new Map<string, Set<string>>();
-  for (const { happenings } of profiles) {
-    for (const { run, called } of happenings.values()) {
-      if (called === undefined) continue;
-      const known = calls.get(run) ?? new Set();
-      calls.set(run, known.add(called));
-    }
-  }
-  return calls;
 }

@@ -148,8 +148,7 @@ function metricChange({ series, usual }: MetricShift, value: number, amount: num
     before: usual,
     after: value,
     perTrace: amount,
-    normal: undefined,
-    faulty: undefined,
+
     metric: series.name,
   };
 }

@@ -75,7 +75,7 @@ export function rankRootCauses(input: RankInput): RootCauseRanking {
   const windows = comparedWindows(input);
   const { before, after, atMs, changedAtMs } = windows;
   const traces = { normal: before.traces, faulty: after.traces };
-  const calls = input.calls ?? edgesOf([before, after]);
+  const calls = input.calls ?? edgesOf(before.recording);
   const metrics = metricChanges(input.metrics ?? [], changedAtMs ?? atMs, calls, input.entry);
   const candidates = scored(windows, metrics);
   const changedAt = changedAtMs === undefined ? {} : { changedAt: new Date(changedAtMs) };
@@ -102,7 +102,7 @@ function scored({ before, after, changes }: ComparedWindows, metrics: MetricChan
     const whole = total(group.changes);
     for (const change of group.changes) {
       const share = (group.weight / allWeight) * (change.perTrace / whole);
-      const onEdge = change.faulty?.kind === 'edge-gap';
+      const onEdge = change.place?.kind === 'edge-gap';
       blame(change.service, change, share * (onEdge ? calleeShare : 1));
       if (onEdge && change.caller !== undefined) blame(change.caller, change, share * callerShare);
     }
@@ -164,18 +164,18 @@ function candidateOf(
     ...(operation === undefined ? {} : { operation }),
     score,
     evidence: inOrder.slice(0, 5).map((change) => evidenceOf(change, change.service === service ? where : {})),
-    traceIds: examplesOf(inOrder, where),
+    traceIds: examplesOf(inOrder, where, after),
   };
 }
 
-function examplesOf(changes: readonly Change[], { version }: Concentration): string[] {
+function examplesOf(changes: readonly Change[], { version }: Concentration, { recording }: Profile): string[] {
   const ids = new Set<string>();
-  for (const { signal, faulty, traceIds = [] } of changes) {
+  for (const { signal, now = [], traceIds = [] } of changes) {
     for (const id of traceIds) if (id !== '') ids.add(id);
-    const samples = (faulty?.samples ?? []).filter((sample) => version === undefined || sample.version === version);
+    const samples = now.filter((sample) => version === undefined || sample.version === version);
     const worst =
       signal === 'errors' ? samples.filter((sample) => sample.failed) : samples.toSorted((a, b) => b.ms - a.ms);
-    for (const sample of worst.slice(0, 3)) ids.add(sample.traceId);
+    for (const { trace } of worst.slice(0, 3)) ids.add(recording.traces[trace]?.traceId ?? '');
   }
   return [...ids].slice(0, 5);
 }

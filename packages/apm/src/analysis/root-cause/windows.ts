@@ -3,8 +3,9 @@ import { type Change, failingPlaces, slowerPlaces } from './compare.js';
 import { changedHappenings } from './happenings.js';
 import type { CallEdge } from './inputs.js';
 import { LogTemplates } from './log-templates.js';
-import { type Profile, ProfileBuilder, takesPart } from './profile.js';
+import { lowerBound, Profile, takesPart } from './profile.js';
 import type { RankInput } from './rank.js';
+import { Recording, Runs } from './recording.js';
 import { attachLines, TraceReader, type TraceSteps } from './taken-apart.js';
 
 /** What traces and lines say has changed. */
@@ -36,59 +37,91 @@ const looseMs = 600_000;
 const nothing: WindowChanges = { slower: [], failing: [], happenings: [] };
 
 /** Compares the windows. With a time that may be off, they are parted anew where the change is seen to begin. */
-export function comparedWindows({ normal = [], faulty = [], logs = [], entry, at }: RankInput): ComparedWindows {
-  const reader = new TraceReader();
-  const asked = entry ?? {};
-  const wanted = (trace: TraceSteps): boolean => takesPart(trace, asked);
-  const isAll = entry?.service === undefined && entry?.operation === undefined;
-  const read = (spans: RankInput['normal']): TraceSteps[] => {
-    const traces = reader.read(spans ?? []);
-    return isAll ? traces : traces.filter(wanted);
-  };
-  const given = { normal: read(normal), faulty: read(faulty) };
-  const templates = new LogTemplates();
-  const newest = logs.length > maxLogs ? logs.slice(-maxLogs) : logs;
-  const loose = attachLines([...given.normal, ...given.faulty], newest, templates);
-  const atMs = at?.getTime() ?? startOf(given.faulty);
-  const compare = (split: Split): Compared => {
-    const [before, after] = [new ProfileBuilder(reader.keys), new ProfileBuilder(reader.keys)];
-    for (const trace of split.normal) before.add(trace);
-    for (const trace of split.faulty) after.add(trace);
-    before.addLoose(
-      loose.filter((line) => line.atMs < split.untilMs),
-      templates,
-    );
-    after.addLoose(
-      loose.filter((line) => line.atMs >= split.fromMs && line.atMs < split.fromMs + looseMs),
-      templates,
-    );
-    const profiles = { before: before.profile(), after: after.profile() };
-    return { ...profiles, changes: changesOf(profiles.before, profiles.after) };
-  };
-  if (at === undefined) {
-    return { ...compare({ ...given, untilMs: atMs, fromMs: atMs }), atMs, changedAtMs: undefined };
+export function comparedWindows(input: RankInput): ComparedWindows {
+  const { recording, given } = recorded(input);
+  const { at } = input;
+  const atMs = at?.getTime() ?? recording.traces[given]?.startMs ?? Number.POSITIVE_INFINITY;
+  const windows = new Windows(recording);
+  const asGiven: Split = { until: given, from: given, untilMs: atMs, fromMs: atMs };
+  // Without a time, or with windows that overlap, there is nothing but the windows as they are given.
+  if (at === undefined || !isInOrder(recording.traces)) {
+    return { ...windows.compare(asGiven), atMs, changedAtMs: undefined };
   }
-  const sure = sureSplit(given, atMs);
-  const whole = compare(sure);
+  const sure = sureSplit(recording.traces, asGiven, atMs);
+  const whole = windows.compare(sure);
   // Much that is well may hide the trouble: what is surely after the time shows it, and then when it began.
-  const late = given.faulty.filter(({ startMs }) => startMs >= atMs + uncertainMs);
+  const late = indexAt(recording.traces, atMs + uncertainMs);
   let surely: Compared | undefined;
   let changedAtMs = changeTime(allOf(whole.changes), whole.after, atMs);
-  if (changedAtMs === undefined && late.length >= minTraces) {
-    surely = compare({ ...sure, faulty: late, fromMs: atMs + uncertainMs });
+  if (changedAtMs === undefined && recording.traces.length - late >= minTraces) {
+    surely = windows.compare({ ...sure, from: late, fromMs: atMs + uncertainMs });
     changedAtMs = changeTime(allOf(surely.changes), whole.after, atMs);
   }
-  if (changedAtMs !== undefined) return { ...compare(partedAt(given, changedAtMs)), atMs, changedAtMs };
+  if (changedAtMs !== undefined) {
+    return { ...windows.compare(partedAt(recording.traces, changedAtMs)), atMs, changedAtMs };
+  }
   // No time stands out where everything after it is wrong and little before is known. Then it is as given, unless more is
   // wrong in the parts that a time some way off would leave.
-  const asGiven = compare({ ...sure, faulty: given.faulty, fromMs: atMs });
+  const plain = windows.compare({ ...sure, from: given, fromMs: atMs });
   const others = surely === undefined ? [whole] : [whole, surely];
   const other = others.reduce((most, one) => (strengthOf(one) > strengthOf(most) ? one : most));
-  const chosen = strengthOf(other) > otherStrength * strengthOf(asGiven) ? other : asGiven;
+  const chosen = strengthOf(other) > otherStrength * strengthOf(plain) ? other : plain;
   return { ...chosen, atMs, changedAtMs };
 }
 
+/** Takes everything apart once, the traces of both windows one after the other, in order of time. */
+function recorded({ normal = [], faulty = [], logs = [], entry = {} }: RankInput): {
+  readonly recording: Recording;
+  /** Number of the first faulty trace. */
+  readonly given: number;
+} {
+  const runs = new Runs();
+  const reader = new TraceReader(runs);
+  const isAll = entry.service === undefined && entry.operation === undefined;
+  const read = (spans: RankInput['normal']): TraceSteps[] => {
+    const traces = reader.read(spans ?? []);
+    const wanted = isAll ? traces : traces.filter((trace) => takesPart(trace, entry));
+    return wanted.sort((a, b) => a.startMs - b.startMs);
+  };
+  const before = read(normal);
+  const traces = [...before, ...read(faulty)];
+  const templates = new LogTemplates();
+  const loose = attachLines(traces, logs.length > maxLogs ? logs.slice(-maxLogs) : logs, templates);
+  const recording = new Recording(traces, runs);
+  recording.addLoose(loose, templates);
+  return { recording, given: before.length };
+}
+
+function isInOrder(traces: readonly TraceSteps[]): boolean {
+  return traces.every(({ startMs }, index) => index === 0 || startMs >= (traces[index - 1]?.startMs ?? 0));
+}
+
 type Compared = Omit<ComparedWindows, 'atMs' | 'changedAtMs'>;
+
+/** Traces before the first number are normal, those from the second on are not; so are lines that no trace holds. */
+interface Split {
+  readonly until: number;
+  readonly from: number;
+  readonly untilMs: number;
+  readonly fromMs: number;
+}
+
+class Windows {
+  readonly #recording: Recording;
+
+  constructor(recording: Recording) {
+    this.#recording = recording;
+  }
+
+  compare({ until, from, untilMs, fromMs }: Split): Compared {
+    const { traces, looseAt } = this.#recording;
+    const looseOf = (ms: number): number => lowerBound(looseAt.length, (index) => looseAt[index] as number, ms);
+    const before = new Profile(this.#recording, { from: 0, to: until }, { from: 0, to: looseOf(untilMs) });
+    const loose = { from: looseOf(fromMs), to: looseOf(fromMs + looseMs) };
+    const after = new Profile(this.#recording, { from, to: traces.length }, loose);
+    return { before, after, changes: changesOf(before, after) };
+  }
+}
 
 /** How much more must be wrong for another time than the one given. */
 const otherStrength = 2;
@@ -99,37 +132,22 @@ function strengthOf({ changes: { slower, failing, happenings }, before }: Compar
   return sum(slower) / Math.max(1, before.traceMs) + 10 * sum(failing) + 0.2 * sum(happenings);
 }
 
-interface Split {
-  readonly normal: readonly TraceSteps[];
-  readonly faulty: readonly TraceSteps[];
-  /** Lines before this are normal, from this on they are not. */
-  readonly untilMs: number;
-  readonly fromMs: number;
-}
-
-interface Given {
-  readonly normal: readonly TraceSteps[];
-  readonly faulty: readonly TraceSteps[];
-}
-
 /** Leaves out of what is normal all that may have seen the trouble already, if enough remains. */
-function sureSplit(given: Given, atMs: number): Split {
+function sureSplit(traces: readonly TraceSteps[], asGiven: Split, atMs: number): Split {
   const untilMs = atMs - uncertainMs;
-  const sure = given.normal.filter(({ startMs }) => startMs < untilMs);
-  if (sure.length < Math.max(minTraces, 0.2 * given.normal.length)) return { ...given, untilMs: atMs, fromMs: atMs };
-  const unsure = given.normal.filter(({ startMs }) => startMs >= untilMs);
-  return { normal: sure, faulty: [...unsure, ...given.faulty], untilMs, fromMs: untilMs };
+  const until = Math.min(asGiven.until, indexAt(traces, untilMs));
+  if (until < Math.max(minTraces, 0.2 * asGiven.until)) return asGiven;
+  return { until, from: until, untilMs, fromMs: untilMs };
 }
 
-function partedAt(given: Given, changedAtMs: number): Split {
-  const all = [...given.normal, ...given.faulty];
+function partedAt(traces: readonly TraceSteps[], changedAtMs: number): Split {
   const untilMs = changedAtMs - guardMs;
-  return {
-    normal: all.filter(({ startMs }) => startMs < untilMs),
-    faulty: all.filter(({ startMs }) => startMs >= changedAtMs),
-    untilMs,
-    fromMs: changedAtMs,
-  };
+  return { until: indexAt(traces, untilMs), from: indexAt(traces, changedAtMs), untilMs, fromMs: changedAtMs };
+}
+
+/** Number of the first trace that began at a time or after it. */
+function indexAt(traces: readonly TraceSteps[], ms: number): number {
+  return lowerBound(traces.length, (index) => (traces[index] as TraceSteps).startMs, ms);
 }
 
 function changesOf(before: Profile, after: Profile): WindowChanges {
@@ -146,17 +164,13 @@ function allOf({ slower, failing, happenings }: WindowChanges): Change[] {
   });
 }
 
-function startOf(traces: readonly TraceSteps[]): number {
-  return traces.reduce((first, { startMs }) => Math.min(first, startMs), Number.POSITIVE_INFINITY);
-}
-
 /** Which services call which, as the traces say. */
-export function edgesOf(profiles: readonly Profile[]): CallEdge[] {
+export function edgesOf({ runs }: Recording): CallEdge[] {
   const edges = new Map<string, CallEdge>();
-  for (const { happenings, runs } of profiles) {
-    for (const { run, called } of happenings.values()) {
-      const [client, server] = [runs.get(run)?.service, runs.get(called ?? '')?.service];
-      if (client !== undefined && server !== undefined) edges.set(`${client}\n${server}`, { client, server });
+  for (const run of runs.all) {
+    for (const { called } of run.happenings.values()) {
+      if (called === undefined) continue;
+      edges.set(`${run.service}\n${called.service}`, { client: run.service, server: called.service });
     }
   }
   return [...edges.values()];

@@ -1,0 +1,238 @@
+import { chargedTo, exclusiveMs, failedItself } from './charges.js';
+import type { LogRecord } from './inputs.js';
+import type { LogTemplate, LogTemplates } from './log-templates.js';
+import type { Step, TraceSteps } from './taken-apart.js';
+
+/** Where time is spent or failures begin: inside an operation, or between a caller and the called service. */
+export interface Place {
+  readonly kind: 'self-time' | 'edge-gap';
+  readonly service: string;
+  readonly operation: string;
+  /** The caller of an edge. */
+  readonly caller: string | undefined;
+  /** The run above; absent for roots. */
+  readonly under: Run | undefined;
+  /** In the order of the traces. */
+  readonly samples: Sample[];
+}
+
+/** What one span adds to a place: its own time, a wait, or a failure that began there. */
+export interface Sample {
+  /** Number of its trace in the recording. */
+  readonly trace: number;
+  readonly version: string | undefined;
+  readonly instance: string | undefined;
+  /** Milliseconds that nothing below it explains. */
+  readonly ms: number;
+  /** The span failed, and nothing that it called did. */
+  readonly failed: boolean;
+  readonly atMs: number;
+  /** How many spans it stands for. */
+  readonly count: number;
+}
+
+/** Things of one kind, in order: the trace that each belongs to, when it began, and how many it stands for. */
+export interface Track {
+  readonly traces: number[];
+  readonly at: number[];
+  readonly counts: number[];
+}
+
+/** An operation of a service: when it ran, and what happened in it. */
+export interface Run extends Track {
+  readonly service: string;
+  readonly operation: string;
+  /** Lines of a service that belong to no span: its traces are stretches of time. */
+  readonly isLoose: boolean;
+  /** By what is called, written or thrown. */
+  readonly happenings: Map<Run | LogTemplate | string, Happening>;
+  /** Where its own time goes, and by caller the way to it. */
+  own: Place | undefined;
+  readonly ways: Map<string, Place>;
+}
+
+/** What happens in the runs of an operation: a call, a line of a log, an exception. One entry for each run that has it. */
+export interface Happening extends Track {
+  readonly run: Run;
+  readonly kind: 'call' | 'line' | 'exception';
+  readonly called: Run | undefined;
+  readonly template: { readonly what: string; readonly severity: number };
+  /** How often it happened in each of the runs. */
+  readonly times: number[];
+  /** Number of the run that it happened in last. */
+  lastRun: number;
+}
+
+/** All operations of all services. */
+export class Runs {
+  readonly all: Run[] = [];
+  readonly #byService = new Map<string, Map<string, Run>>();
+  readonly #loose = new Map<string, Run>();
+
+  of(service: string, operation: string): Run {
+    let own = this.#byService.get(service);
+    if (own === undefined) {
+      own = new Map();
+      this.#byService.set(service, own);
+    }
+    let run = own.get(operation);
+    if (run === undefined) {
+      run = this.#added(service, operation, false);
+      own.set(operation, run);
+    }
+    return run;
+  }
+
+  /** What stands for the lines of a service that belong to no span. */
+  looseOf(service: string): Run {
+    let run = this.#loose.get(service);
+    if (run === undefined) {
+      run = this.#added(service, '', true);
+      this.#loose.set(service, run);
+    }
+    return run;
+  }
+
+  #added(service: string, operation: string, isLoose: boolean): Run {
+    const run: Run = {
+      service,
+      operation,
+      isLoose,
+      happenings: new Map(),
+      own: undefined,
+      ways: new Map(),
+      ...newTrack(),
+    };
+    this.all.push(run);
+    return run;
+  }
+}
+
+function newTrack(): Track {
+  return { traces: [], at: [], counts: [] };
+}
+
+/** Length of what counts as one run where lines belong to no trace. */
+const looseRunMs = 5_000;
+
+/** Everything of both windows, taken apart once; windows are stretches of it. */
+export class Recording {
+  readonly traces: readonly TraceSteps[];
+  readonly runs: Runs;
+  readonly places: Place[] = [];
+  /** When each stretch of lines that belong to no span began, and the trace that its first line names. */
+  readonly looseAt: number[] = [];
+  readonly #looseIds: string[] = [];
+
+  /** @param traces - In the order that windows are taken from. */
+  constructor(traces: readonly TraceSteps[], runs: Runs) {
+    this.traces = traces;
+    this.runs = runs;
+    traces.forEach((trace, index) => {
+      for (const step of trace.steps) this.#add(step, index);
+    });
+  }
+
+  /** Adds lines in order of time: each stretch of time, or trace, in which a service writes is one run. */
+  addLoose(lines: readonly LogRecord[], templates: LogTemplates): void {
+    const stretches = new Map<string, LogRecord[]>();
+    for (const line of lines) {
+      const { service, atMs, traceId = '' } = line;
+      const id = `${service}\n${traceId === '' ? Math.floor(atMs / looseRunMs) : traceId}`;
+      const stretch = stretches.get(id);
+      if (stretch === undefined) stretches.set(id, [line]);
+      else stretch.push(line);
+    }
+    for (const stretch of stretches.values()) {
+      const [{ service, atMs, traceId = '' }] = stretch as [LogRecord];
+      const run = this.runs.looseOf(service);
+      const trace = this.looseAt.push(atMs) - 1;
+      this.#looseIds.push(traceId);
+      push(run, trace, atMs, 1);
+      for (const line of stretch) {
+        const template = templates.of(line);
+        happen(run, 'line', template, template);
+      }
+    }
+  }
+
+  /** Id of a trace, or the one that a stretch of lines names. */
+  traceIdOf(run: Run, trace: number): string {
+    return (run.isLoose ? this.#looseIds[trace] : this.traces[trace]?.traceId) ?? '';
+  }
+
+  #add(step: Step, trace: number): void {
+    const { run, children, lines, span, startMs, count } = step;
+    push(run, trace, startMs, count);
+    const { place, origin } = this.#placeOf(step);
+    place.samples.push({
+      trace,
+      version: origin?.version,
+      instance: origin?.instance,
+      ms: exclusiveMs(step),
+      failed: failedItself(step),
+      atMs: startMs,
+      count,
+    });
+    for (const child of children) happen(run, 'call', child.run);
+    for (const line of lines) happen(run, 'line', line, line);
+    for (const { name, attributes } of span.events) {
+      if (name !== 'exception') continue;
+      const what = String(attributes?.['exception.type'] ?? 'exception');
+      happen(run, 'exception', what, { what, severity: 2 });
+    }
+  }
+
+  #placeOf(step: Step): { readonly place: Place; readonly origin: Step['origin'] | undefined } {
+    const { remote, peer } = chargedTo(step);
+    if (remote === undefined && peer === undefined) {
+      step.run.own ??= this.#added(step, step.run, undefined);
+      return { place: step.run.own, origin: step.origin };
+    }
+    const to = remote?.run ?? this.runs.of(peer ?? '', step.run.operation);
+    const caller = step.origin.service;
+    let place = to.ways.get(caller);
+    if (place === undefined) {
+      place = this.#added(step, to, caller);
+      to.ways.set(caller, place);
+    }
+    return { place, origin: remote?.origin };
+  }
+
+  #added(step: Step, { service, operation }: Run, caller: string | undefined): Place {
+    const kind = caller === undefined ? 'self-time' : 'edge-gap';
+    const place: Place = { kind, service, operation, caller, under: step.parent?.run, samples: [] };
+    this.places.push(place);
+    return place;
+  }
+}
+
+function push(track: Track, trace: number, atMs: number, count: number): void {
+  track.traces.push(trace);
+  track.at.push(atMs);
+  track.counts.push(count);
+}
+
+/** Notes what happens in the run that was added last. */
+function happen(
+  run: Run,
+  kind: Happening['kind'],
+  key: Run | LogTemplate | string,
+  template?: Happening['template'],
+): void {
+  let happening = run.happenings.get(key);
+  if (happening === undefined) {
+    const called = kind === 'call' ? (key as Run) : undefined;
+    const what = template ?? { what: called === undefined ? '' : `${called.service} ${called.operation}`, severity: 0 };
+    happening = { run, kind, called, template: what, times: [], lastRun: -1, ...newTrack() };
+    run.happenings.set(key, happening);
+  }
+  const runs = run.at.length - 1;
+  if (happening.lastRun === runs) {
+    happening.times[happening.times.length - 1] = (happening.times.at(-1) ?? 0) + 1;
+    return;
+  }
+  happening.lastRun = runs;
+  push(happening, run.traces[runs] ?? 0, run.at[runs] ?? 0, run.counts[runs] ?? 1);
+  happening.times.push(1);
+}
