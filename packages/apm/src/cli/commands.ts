@@ -1,9 +1,10 @@
+import { type Command as ProgramCommand, UsageError } from '@mnops/core/command-line';
 import type { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import { duration, fitted, painterOf, printable, type TextOptions } from '../terminal/styles.js';
 import { baselineTable, rootCauseText, serviceMapText } from '../terminal/tables.js';
 import { traceTree } from '../terminal/trace-tree.js';
 import type { Trace } from '../trace.js';
-import { type CliOptions, UsageError } from './options.js';
+import type { CliOptions } from './options.js';
 import type { Terminal } from './terminal.js';
 
 /** What a command works with. */
@@ -15,11 +16,8 @@ export interface CommandContext {
   readonly terminal: Terminal;
 }
 
-/** One command. */
-export interface Command {
-  readonly usage: string;
-  /** Words that it takes behind the source. */
-  readonly words: number;
+/** One command; its first word is the source. */
+export interface Command extends ProgramCommand {
   /** @returns The exit code. */
   run(context: CommandContext): Promise<number>;
 }
@@ -29,15 +27,19 @@ const nothingFound = 3;
 
 /** Commands by name. */
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['traces', { usage: 'traces <source>', words: 0, run: listTraces }],
-  ['trace', { usage: 'trace <source> <id>', words: 1, run: showTrace }],
-  ['baselines', { usage: 'baselines <source>', words: 0, run: showBaselines }],
-  ['map', { usage: 'map <source>', words: 0, run: showMap }],
-  ['cause', { usage: 'cause <source> --at <time>', words: 0, run: showCause }],
+  ['traces', { usage: 'traces <source>', words: [1, 1], run: listTraces }],
+  ['trace', { usage: 'trace <source> <id>', words: [2, 2], run: showTrace }],
+  ['baselines', { usage: 'baselines <source>', words: [1, 1], run: showBaselines }],
+  ['map', { usage: 'map <source>', words: [1, 1], run: showMap }],
+  ['cause', { usage: 'cause <source> --at <time>', words: [1, 1], run: showCause }],
 ]);
 
 function styleOf({ options, terminal }: CommandContext): TextOptions {
-  return { color: options.color ?? terminal.color, width: terminal.width };
+  return { color: options.color || (!options.noColor && terminal.color), width: terminal.width };
+}
+
+function print(terminal: Terminal, text: string): void {
+  terminal.write(`${text}\n`);
 }
 
 /** JSON for programs: nanoseconds are decimal texts, as in OTLP. */
@@ -46,7 +48,7 @@ function jsonOf(value: unknown): string {
 }
 
 function nothing({ terminal, options }: CommandContext, what: string): number {
-  if (options.json) terminal.write('[]');
+  if (options.json) print(terminal, '[]');
   terminal.tell(`No ${what} found.`);
   return nothingFound;
 }
@@ -61,14 +63,14 @@ async function listTraces(context: CommandContext): Promise<number> {
   }
   if (found.length === 0) return nothing(context, 'trace');
   if (options.json) {
-    terminal.write(jsonOf(found));
+    print(terminal, jsonOf(found));
     return done;
   }
   const paint = painterOf(styleOf(context));
   for (const { traceId, startedAt, durationMs, root, spans, services, hasError } of found) {
     const name = root?.name ?? spans[0]?.name ?? '';
     const line = `${printable(traceId)}  ${startedAt.toISOString()}  ${fitted(duration(durationMs), 9, 'right')}  ${fitted(String(spans.length), 4, 'right')} spans  ${printable(`${name}  ${services.join(', ')}`)}`;
-    terminal.write(hasError ? paint('red', `${line}  failed`) : line);
+    print(terminal, hasError ? paint('red', `${line}  failed`) : line);
   }
   return done;
 }
@@ -89,7 +91,7 @@ async function showTrace(context: CommandContext): Promise<number> {
   }
   const [trace] = found;
   if (trace === undefined) return nothing(context, 'such trace');
-  terminal.write(options.json ? jsonOf(trace) : traceTree(trace, styleOf(context)));
+  print(terminal, options.json ? jsonOf(trace) : traceTree(trace, styleOf(context)));
   return done;
 }
 
@@ -98,7 +100,7 @@ async function showBaselines(context: CommandContext): Promise<number> {
   const { service, operation, limit = Number.POSITIVE_INFINITY } = options;
   const found = apm.baselines({ service, operation }).slice(0, limit);
   if (found.length === 0) return nothing(context, 'baseline');
-  terminal.write(options.json ? jsonOf(found) : baselineTable(found, styleOf(context)));
+  print(terminal, options.json ? jsonOf(found) : baselineTable(found, styleOf(context)));
   return done;
 }
 
@@ -107,7 +109,7 @@ async function showMap(context: CommandContext): Promise<number> {
   const { from, to } = options;
   const map = apm.serviceMap(from === undefined && to === undefined ? undefined : { from, to });
   if (map.services.length === 0) return nothing(context, 'service');
-  terminal.write(options.json ? jsonOf(map) : serviceMapText(map, styleOf(context)));
+  print(terminal, options.json ? jsonOf(map) : serviceMapText(map, styleOf(context)));
   return done;
 }
 
@@ -116,6 +118,6 @@ async function showCause(context: CommandContext): Promise<number> {
   const { at, service, operation } = options;
   if (at === undefined) throw new UsageError('When the trouble began is missing: --at 2030-01-31T12:00:00Z');
   const report = await apm.findRootCause({ at, service, operation });
-  terminal.write(options.json ? jsonOf(report) : rootCauseText(report, styleOf(context)));
+  print(terminal, options.json ? jsonOf(report) : rootCauseText(report, styleOf(context)));
   return report.verdict === 'found' ? done : nothingFound;
 }

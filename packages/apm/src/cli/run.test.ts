@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Span } from '@mnops/core/spi';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { batchOf } from '../delivery/span-queue.js';
+import { packageVersion } from '../package-version.js';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import { encodeOtlpJson } from '../testing/otlp-json-text.js';
 import { slowCatalogTraces } from '../testing/slow-catalog.js';
@@ -22,7 +23,7 @@ describe('mnops-apm', () => {
     width: 100,
     read: async () => input,
     write: (text) => {
-      out += `${text}\n`;
+      out += text;
     },
     tell: (text) => {
       told += `${text}\n`;
@@ -120,7 +121,13 @@ describe('mnops-apm', () => {
   it('says what is wrong with a command line or a source, and how to do it', async () => {
     expect(await cli()).toBe(2);
     expect(await cli('--help')).toBe(0);
-    expect(out).toBe(`${usage}\n`);
+    expect(out).toBe(usage);
+    expect(await cli('--version')).toBe(0);
+    expect(out).toBe(`${packageVersion}\n`);
+    expect(await cli('traces', file, '--min-millis', '5')).toBe(2);
+    expect(told).toBe("Unknown option '--min-millis'. Try mnops-apm --help.\n");
+    expect(await cli('trace', file)).toBe(2);
+    expect(told).toBe('Usage: mnops-apm trace <source> <id>. Try mnops-apm --help.\n');
     expect(await cli('trees', file)).toBe(2);
     expect(told).toBe('There is no command trees. Try mnops-apm --help.\n');
     expect(await cli('traces', file, '--min-ms', 'slow')).toBe(2);

@@ -6,6 +6,7 @@ export interface Terminal {
   readonly color: boolean;
   /** Columns of the terminal. */
   readonly width: number;
+  /** To standard output, as it is. */
   write(text: string): void;
   /** For people: errors and remarks. */
   tell(text: string): void;
@@ -22,7 +23,7 @@ export function processTerminal(): Terminal {
       for await (const chunk of stdin) chunks.push(Buffer.from(chunk as Uint8Array));
       return Buffer.concat(chunks).toString('utf8');
     },
-    write: (text) => void stdout.write(`${text}\n`),
+    write: (text) => void stdout.write(text),
     tell: (text) => void stderr.write(`${text}\n`),
   };
 }

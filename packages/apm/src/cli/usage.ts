@@ -21,7 +21,7 @@ Options
   --limit <number>           lines at most; default 20 traces
   --json                     answer in JSON
   --color, --no-color        colours; default on a terminal without NO_COLOR
-  --help
+  --help, --version
 
 Exit codes: 0 done · 1 failed · 2 wrong usage · 3 nothing found · 4 the source cannot be read
 `;

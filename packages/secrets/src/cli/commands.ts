@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { callOf, coreError } from '@mnops/core';
+import { type Command as ProgramCommand, UsageError } from '@mnops/core/command-line';
 import type { ExchangeFormat } from '../exchange/exchange.js';
 import { scan } from '../redaction/scan.js';
 import type { SecretMetadata, SecretOperations } from '../secret-operations.js';
 import { exitCodeOf, exitCodes } from './exit-code.js';
 import { keyOf, type Opened } from './open.js';
-import { type CliOptions, UsageError } from './options.js';
+import type { CliOptions } from './options.js';
 import type { Terminal } from './terminal.js';
 
 /** What a command is run with. */
@@ -17,19 +18,29 @@ export interface CommandContext extends Opened {
   readonly terminal: Terminal;
 }
 
-/** One command: how many words it takes, and what it does. */
-export interface Command {
-  readonly usage: string;
-  readonly least: number;
-  readonly most: number;
+/** One command. */
+export interface Command extends ProgramCommand {
+  /** @returns The exit code. */
   run(context: CommandContext): Promise<number>;
 }
 
-type Entry = readonly [name: string, usage: string, words: readonly [number, number], run: Command['run']];
+type Entry = readonly [
+  name: string,
+  usage: string,
+  words: readonly [number, number],
+  run: Command['run'],
+  whenMore?: string,
+];
 
 const entries: readonly Entry[] = [
   ['get', 'get <path> [--reveal] [--version-id <id>] [--stage <name>]', [1, 1], get],
-  ['put', 'put <path> [--from-file <file>] [--expires-at <date>]', [1, 1], put],
+  [
+    'put',
+    'put <path> [--from-file <file>] [--expires-at <date>]',
+    [1, 1],
+    put,
+    'A value is never taken from the command line',
+  ],
   ['list', 'list [prefix]', [0, 1], list],
   ['versions', 'versions <path>', [1, 1], versions],
   ['rollback', 'rollback <path> [--to-version <id>]', [1, 1], rollback],
@@ -46,7 +57,7 @@ const entries: readonly Entry[] = [
 
 /** Every command by its name. */
 export const commands: ReadonlyMap<string, Command> = new Map(
-  entries.map(([name, usage, [least, most], run]) => [name, { usage, least, most, run }]),
+  entries.map(([name, usage, words, run, whenMore]) => [name, { usage, words, run, whenMore }]),
 );
 
 async function get({ operations, options, words, terminal }: CommandContext): Promise<number> {

@@ -1,5 +1,5 @@
 import { codeOf } from '@mnops/core';
-import { isUsageError } from './options.js';
+import { isUsageError } from '@mnops/core/command-line';
 
 /** Exit codes of the command; each has one meaning. */
 export const exitCodes = {

@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { coreError, MnopsError } from '@mnops/core';
+import { UsageError } from '@mnops/core/command-line';
 import { keyFile, passphraseKey } from '@mnops/core/crypto';
 import type { KeyWrapper } from '@mnops/core/spi';
 import { type EncryptedFileProvider, encryptedFile } from '../providers/encrypted-file/index.js';
 import type { SecretConfig } from '../secret-config.js';
 import { SecretsManager } from '../secrets-manager.js';
-import { type CliOptions, UsageError } from './options.js';
+import type { CliOptions } from './options.js';
 import type { Terminal } from './terminal.js';
 
 /** What a command works with. */

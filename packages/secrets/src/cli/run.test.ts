@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { packageVersion } from '../package-version.js';
 import { run } from './run.js';
 import type { Terminal } from './terminal.js';
 import { usage } from './usage.js';
@@ -200,5 +201,9 @@ describe('mnops-secrets', () => {
     expect(JSON.parse(out)).toEqual({ a: secret });
     expect(await cli('get', 'a', '--help')).toBe(0);
     expect(out).toBe(usage);
+    expect(await cli('--version')).toBe(0);
+    expect(out).toBe(`${packageVersion}\n`);
+    expect(await cli('get', 'a', '--revael')).toBe(2);
+    expect(told).toBe("Unknown option '--revael'. Try mnops-secrets --help.\n");
   });
 });

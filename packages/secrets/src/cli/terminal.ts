@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { UsageError } from './options.js';
+import { UsageError } from '@mnops/core/command-line';
 
 /** What a command reads from and writes to. */
 export interface Terminal {

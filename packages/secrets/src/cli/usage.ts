@@ -32,7 +32,7 @@ Options
   --dry-run                  import: only say what would be done
   --reveal                   show values
   --json                     answer in JSON
-  --help
+  --help, --version
 
 A value is never taken from the command line, where every user of the machine can read it.
 
