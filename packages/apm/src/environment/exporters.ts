@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type HttpClient, type HttpResponse, httpClient, type RequestInput, type TlsOptions } from '@mnops/core/http';
 import type { TraceExporter } from '@mnops/core/spi';
-import type { Variables } from './variables.js';
+import { defined, type Variables } from './variables.js';
 
 /** Makes an exporter of the options that its variables give. */
 export type ExporterFactory = (options: Readonly<Record<string, unknown>>) => TraceExporter;
@@ -217,9 +217,4 @@ function both(end: string): readonly string[] {
 
 function withoutQuery(address: string): string {
   return address.split(/[?#]/, 1)[0] ?? address;
-}
-
-function defined<T extends object>(options: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  const set = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(set) as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }

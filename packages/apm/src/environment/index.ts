@@ -1,11 +1,10 @@
 import type { ExporterFactory, ExporterName } from './exporters.js';
 import { type EnvironmentConfig, readEnvironment } from './read-environment.js';
 
-export type { EnvironmentAPMConfig, EnvironmentConfig } from './read-environment.js';
-export type { EnvironmentSampler } from './sampler.js';
+export type { EnvironmentConfig } from './read-environment.js';
 
 /** Each import stands alone, so that only the back ends that are named get loaded. */
-const loaders: Readonly<Partial<Record<ExporterName, () => Promise<ExporterFactory>>>> = {
+const loaders: Readonly<Record<ExporterName, () => Promise<ExporterFactory>>> = {
   otlp: async () => factoryOf((await import('../providers/otlp/index.js').catch(rejected)).otlp),
   jaeger: async () => factoryOf((await import('../providers/jaeger/index.js').catch(rejected)).jaeger),
   zipkin: async () => factoryOf((await import('../providers/zipkin/index.js').catch(rejected)).zipkin),
@@ -30,11 +29,7 @@ const loaders: Readonly<Partial<Record<ExporterName, () => Promise<ExporterFacto
 export async function apmConfigFromEnvironment(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<EnvironmentConfig> {
-  return await readEnvironment(environment, async (name) => {
-    const load = loaders[name];
-    if (load === undefined) throw new RangeError(name);
-    return await load();
-  });
+  return await readEnvironment(environment, (name) => loaders[name]());
 }
 
 /** Options come from variables, so each factory checks them itself. */

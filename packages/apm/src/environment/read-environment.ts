@@ -1,17 +1,14 @@
 import type { APMConfig } from '../config.js';
 import { type ExporterLoader, exportersFrom } from './exporters.js';
 import { propagatorsFrom } from './propagators.js';
-import { type EnvironmentSampler, samplerFrom } from './sampler.js';
+import { samplerFrom } from './sampler.js';
 import { serviceFrom } from './service.js';
-import { Variables } from './variables.js';
-
-/** Options of a manager, as variables give them. */
-export type EnvironmentAPMConfig = APMConfig & { readonly sampling?: { readonly head: EnvironmentSampler } };
+import { defined, Variables } from './variables.js';
 
 /** What the variables of the environment say. */
 export interface EnvironmentConfig {
   /** For `new PerformanceMonitoringManager(config)`; change what you want to have otherwise. */
-  readonly config: EnvironmentAPMConfig;
+  readonly config: APMConfig;
   /** True when `OTEL_SDK_DISABLED` is; the configuration then records and sends nothing. */
   readonly disabled: boolean;
   /** One sentence for each variable that was ignored, without its value. */
@@ -67,7 +64,7 @@ function queueFrom(variables: Variables): NonNullable<APMConfig['queue']> {
     variables.warn('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 'is more than the queue holds');
     batchSpans = undefined;
   }
-  return set({
+  return defined({
     maxSpans,
     batchSpans,
     delayMs: variables.count(['OTEL_BSP_SCHEDULE_DELAY'], 0),
@@ -76,7 +73,7 @@ function queueFrom(variables: Variables): NonNullable<APMConfig['queue']> {
 }
 
 function limitsFrom(variables: Variables): NonNullable<APMConfig['spanLimits']> {
-  return set({
+  return defined({
     attributes: variables.count(['OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT']),
     valueLength: variables.count(['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', 'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT']),
     events: variables.count(['OTEL_SPAN_EVENT_COUNT_LIMIT']),
@@ -84,9 +81,4 @@ function limitsFrom(variables: Variables): NonNullable<APMConfig['spanLimits']> 
     eventAttributes: variables.count(['OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT']),
     linkAttributes: variables.count(['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT']),
   });
-}
-
-function set<T extends object>(options: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [Key in keyof T]: Exclude<T[Key], undefined> };
 }

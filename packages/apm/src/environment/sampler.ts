@@ -1,12 +1,7 @@
+import type { HeadSampler } from '../sampling/sampling-config.js';
 import type { Variables } from './variables.js';
 
-/** What a variable can say of sampling, as the option `sampling.head` has it. */
-export type EnvironmentSampler =
-  | { readonly kind: 'always-on' | 'always-off' }
-  | { readonly kind: 'ratio'; readonly ratio: number }
-  | { readonly kind: 'parent-based'; readonly root: EnvironmentSampler };
-
-const samplers: Readonly<Record<string, (ratio: number) => EnvironmentSampler>> = {
+const samplers: Readonly<Record<string, (ratio: number) => HeadSampler>> = {
   always_on: () => ({ kind: 'always-on' }),
   always_off: () => ({ kind: 'always-off' }),
   traceidratio: (ratio) => ({ kind: 'ratio', ratio }),
@@ -16,7 +11,7 @@ const samplers: Readonly<Record<string, (ratio: number) => EnvironmentSampler>> 
 };
 
 /** The sampler that is named, else the share that a vendor's variable gives; `undefined`: the manager's default. */
-export function samplerFrom(variables: Variables): EnvironmentSampler | undefined {
+export function samplerFrom(variables: Variables): HeadSampler | undefined {
   const make = variables.choice(['OTEL_TRACES_SAMPLER'], samplers);
   if (make !== undefined) return make(variables.share('OTEL_TRACES_SAMPLER_ARG') ?? 1);
   if (variables.has('OTEL_TRACES_SAMPLER')) return undefined;

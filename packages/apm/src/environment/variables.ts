@@ -136,3 +136,9 @@ export class Variables {
     return pairs;
   }
 }
+
+/** The options that are set: an option that is `undefined` would stand in the way of one that is added later. */
+export function defined<T extends object>(options: T): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  const set = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(set) as { [Key in keyof T]: Exclude<T[Key], undefined> };
+}
