@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, unlink } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { configError, functionSchema, parseOptions, textSchema } from '../config/index.js';
 import { coreError, storageError } from '../errors/core-error.js';
 import { codeOf, MnopsError } from '../errors/mnops-error.js';
-import { ensureFolder, syncFolder, writeFileAtomic } from '../files/atomic.js';
+import { ensureFolder, writeFileOnce } from '../files/atomic.js';
 import type { Call } from '../spi/base.js';
 import type { KeyWrapper } from '../spi/key-wrapper.js';
 import { keyCheck, unwrapDataKey, wrapDataKey } from './key-wrap.js';
@@ -138,19 +138,8 @@ function parseKey(text: string, file: string): Uint8Array {
 async function makeKey(file: string): Promise<boolean> {
   const key = randomBytes(keyBytes);
   const text = `${label}:${key.toString('base64url')}:${Buffer.from(keyCheck(key)).toString('hex')}\n`;
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFileAtomic(temporary, text, { mode: 0o600 });
   key.fill(0);
-  try {
-    await link(temporary, file);
-    await syncFolder(dirname(file));
-    return true;
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
-    throw storageError('create', file, error);
-  } finally {
-    await unlink(temporary).catch(() => undefined);
-  }
+  return await writeFileOnce(file, text, { mode: 0o600 });
 }
 
 function exposed(file: string, mode: number): Error {

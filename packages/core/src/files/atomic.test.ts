@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensureFolder, writeFileAtomic } from './atomic.js';
+import { ensureFolder, writeFileAtomic, writeFileOnce } from './atomic.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -52,6 +52,26 @@ describe('writeFileAtomic', () => {
     for (let round = 0; round < 30; round++) await writeFileAtomic(path, (round % 2 === 0 ? 'y' : 'x').repeat(50_000));
     done = true;
     expect([...(await reading)]).toEqual(['50000 1']);
+  });
+});
+
+describe('writeFileOnce', () => {
+  it('makes a file once, whoever is first, and leaves nothing else', async () => {
+    const path = join(folder, 'a');
+    const made = await Promise.all(['one', 'two', 'six'].map((text) => writeFileOnce(path, text, { mode: 0o640 })));
+    expect(made.filter(Boolean)).toHaveLength(1);
+    const first = ['one', 'two', 'six'][made.indexOf(true)];
+    expect([await readFile(path, 'utf8'), await modeOf(path)]).toEqual([first, 0o640]);
+    expect(await writeFileOnce(path, 'late')).toBe(false);
+    expect(await readFile(path, 'utf8')).toBe(first);
+    expect(await readdir(folder)).toEqual(['a']);
+  });
+
+  it('says why there is no file', async () => {
+    await expect(writeFileOnce(join(folder, 'none', 'a'), 'x')).rejects.toMatchObject({
+      code: 'MNOPS_CORE_STORAGE_FAILED',
+      details: { path: join(folder, 'none', 'a'), reason: 'ENOENT' },
+    });
   });
 });
 

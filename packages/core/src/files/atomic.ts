@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { storageError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
@@ -67,10 +67,49 @@ export async function writeFileAtomic(
   bytes: Uint8Array | string,
   options: WriteFileAtomicOptions = {},
 ): Promise<void> {
+  try {
+    await throughTemporary(path, bytes, options, (temporary) => rename(temporary, path));
+  } catch (error) {
+    throw storageError('write', path, error);
+  }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * The file is there, whole and durable: with these bytes where there was none, else as it was. Of several processes that
+ * do this at once one is first. The folder must exist.
+ *
+ * @returns Whether the file was made here.
+ * @throws {MnopsError} `MNOPS_CORE_STORAGE_FAILED`.
+ */
+export async function writeFileOnce(
+  path: string,
+  bytes: Uint8Array | string,
+  options: WriteFileAtomicOptions = {},
+): Promise<boolean> {
+  try {
+    await throughTemporary(path, bytes, options, async (temporary) => {
+      await link(temporary, path);
+      await unlink(temporary).catch(() => undefined);
+    });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw storageError('create', path, error);
+  }
+  await syncFolder(dirname(path));
+  return true;
+}
+
+/** Writes a file beside the place, lets it be moved there, and leaves nothing behind when that fails. */
+async function throughTemporary(
+  path: string,
+  bytes: Uint8Array | string,
+  options: WriteFileAtomicOptions,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    const mode = options.mode ?? (await modeOf(path)) ?? 0o600;
-    const handle = await open(temporary, 'wx', mode);
+    const handle = await open(temporary, 'wx', options.mode ?? (await modeOf(path)) ?? 0o600);
     try {
       await handle.writeFile(bytes);
       // The process umask may have taken bits away that were asked for.
@@ -79,12 +118,11 @@ export async function writeFileAtomic(
     } finally {
       await handle.close();
     }
-    await rename(temporary, path);
+    await place(temporary);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
-    throw storageError('write', path, error);
+    throw error;
   }
-  await syncFolder(dirname(path));
 }
 
 /** Makes names that were created, renamed or removed in a folder durable. */

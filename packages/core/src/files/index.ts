@@ -1,4 +1,10 @@
-export { type EnsureFolderOptions, ensureFolder, type WriteFileAtomicOptions, writeFileAtomic } from './atomic.js';
+export {
+  type EnsureFolderOptions,
+  ensureFolder,
+  type WriteFileAtomicOptions,
+  writeFileAtomic,
+  writeFileOnce,
+} from './atomic.js';
 export { acquireFileLock, type FileLock, type FileLockOptions, type LockOwner } from './file-lock.js';
 export { type ProcessIdentity, processIdentity } from './process-identity.js';
 export {

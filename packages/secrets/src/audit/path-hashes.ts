@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { link, open, unlink } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf, coreError, MnopsError, storageError } from '@mnops/core';
-import { ensureFolder, writeFileAtomic } from '@mnops/core/files';
+import { ensureFolder, writeFileOnce } from '@mnops/core/files';
 
 /** Bytes of a key for paths. */
 export const pathKeyBytes = 32;
@@ -40,16 +40,8 @@ export async function pathKeyAt(file: string): Promise<Uint8Array> {
   const found = await readKey(file);
   if (found !== undefined) return found;
   await ensureFolder(dirname(file));
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFileAtomic(temporary, `${label}:${randomBytes(pathKeyBytes).toString('base64url')}\n`, { mode: 0o600 });
-  try {
-    // Unless another process was faster: its key is the key.
-    await link(temporary, file);
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw storageError('create', file, error);
-  } finally {
-    await unlink(temporary).catch(() => undefined);
-  }
+  // Unless another process was faster: its key is the key.
+  await writeFileOnce(file, `${label}:${randomBytes(pathKeyBytes).toString('base64url')}\n`, { mode: 0o600 });
   const made = await readKey(file);
   if (made === undefined) throw storageError('read', file, { code: 'ENOENT' });
   return made;
