@@ -1,3 +1,4 @@
+import type { MnopsError } from '@mnops/core';
 import { secretsError } from './codes.js';
 
 /** Longest path, in bytes of UTF-8. */
@@ -51,6 +52,18 @@ export function assertPrefix(prefix: string): void {
   const whole = typeof prefix === 'string' && prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
   const problem = pathProblem(whole);
   if (problem !== undefined) throw invalid('prefix', problem.expected, problem.received);
+}
+
+/** The error for a path that is in normal form, but whose name in a back end would be too long. */
+export function pathNotStorable(expected: string, received: string): MnopsError {
+  return secretsError(
+    'MNOPS_SECRETS_PATH_INVALID',
+    `The path cannot be stored: expected ${expected}, received ${received}.`,
+    {
+      remedy: 'Choose a shorter path, or one with fewer special characters.',
+      details: { field: 'path', expected, received },
+    },
+  );
 }
 
 function invalid(field: string, expected: string, received: string): Error {

@@ -8,6 +8,7 @@ import type {
   StoredSecret,
 } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
+import { currentOnly } from '../store/current-only.js';
 import { following, largestBatch, weakest } from './capabilities.js';
 import { fieldsOf, objectOf } from './key-values.js';
 import type { Member } from './members.js';
@@ -168,17 +169,8 @@ function recordOf(layers: readonly (SecretRecord | undefined)[]): SecretRecord |
 function capabilitiesOf(providers: readonly SecretProvider[]): SecretCapabilities {
   return {
     ...weakest(providers),
+    ...currentOnly,
     write: false,
-    versionIds: 'none',
-    versionIdsReused: true,
-    maxVersions: 1,
-    stages: 'none',
-    atomicPromote: 'none',
-    compareAndSet: 'none',
-    repeatableWrites: 'none',
-    keyValueMap: 'none',
-    softDelete: 'none',
-    annotations: false,
     batchGet: largestBatch(providers),
     leases: false,
   };

@@ -9,10 +9,8 @@ import type {
   StoredSecret,
 } from '@mnops/core/spi';
 
-/** What a store can do that others fill and that has current values only. */
-export const readOnlyCapabilities: SecretCapabilities = {
-  write: false,
-  list: true,
+/** What a store cannot do that has one current value of each secret, and nothing of the earlier ones. */
+export const currentOnly = {
   versionIds: 'none',
   versionIdsReused: true,
   maxVersions: 1,
@@ -20,14 +18,21 @@ export const readOnlyCapabilities: SecretCapabilities = {
   atomicPromote: 'none',
   compareAndSet: 'none',
   repeatableWrites: 'none',
-  binary: 'none',
   keyValueMap: 'none',
+  softDelete: 'none',
+  annotations: false,
+} as const;
+
+/** What a store can do that others fill and that has current values only. */
+export const readOnlyCapabilities: SecretCapabilities = {
+  ...currentOnly,
+  write: false,
+  list: true,
+  binary: 'none',
   emptyValue: true,
   maxValueBytes: 1024 * 1024,
-  softDelete: 'none',
   serverExpiry: 'none',
   tags: 'none',
-  annotations: false,
   batchGet: 0,
   watch: 'none',
   leases: false,

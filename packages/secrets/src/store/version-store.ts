@@ -1,5 +1,6 @@
 import { coreError } from '@mnops/core';
 import type {
+  SecretCapabilities,
   SecretPutOptions,
   SecretRecord,
   SecretSelector,
@@ -19,7 +20,34 @@ import type {
 } from './mutation.js';
 
 /** Versions kept per secret; older ones that no stage points at are destroyed. */
-export const maxVersions = 100;
+const maxVersions = 100;
+
+/** What a back end on a `VersionStore` can do. */
+export const versionStoreCapabilities: SecretCapabilities = {
+  write: true,
+  list: true,
+  versionIds: 'integer',
+  maxVersions,
+  stages: 'native',
+  atomicPromote: 'native',
+  compareAndSet: 'version',
+  repeatableWrites: 'native',
+  binary: 'native',
+  keyValueMap: 'none',
+  emptyValue: true,
+  maxValueBytes: 4 * 1024 * 1024,
+  softDelete: 'version',
+  serverExpiry: 'none',
+  tags: 'native',
+  annotations: true,
+  batchGet: 0,
+  watch: 'native',
+  leases: false,
+  durable: true,
+  readAfterWrite: 'strong',
+  serverAudit: false,
+  propagationMs: 0,
+};
 
 /** One version in memory. `V` is the value itself, or its envelope. */
 export interface StoredVersion<V> {

@@ -1,4 +1,4 @@
-import { secretsError } from '../../codes.js';
+import { pathNotStorable } from '../../path.js';
 
 /** Longest name of a secret in Secrets Manager. */
 const maxNameLength = 512;
@@ -14,14 +14,7 @@ export function secretNameOf(path: string): string {
   if (name.length <= maxNameLength) return name;
   const expected = `a name of at most ${maxNameLength} characters in Secrets Manager`;
   const received = `one of ${name.length} (a special character takes 3 to 12)`;
-  throw secretsError(
-    'MNOPS_SECRETS_PATH_INVALID',
-    `The path cannot be stored: expected ${expected}, received ${received}.`,
-    {
-      remedy: 'Choose a shorter path, or one with fewer special characters.',
-      details: { field: 'path', expected, received },
-    },
-  );
+  throw pathNotStorable(expected, received);
 }
 
 /** The beginning that the names of all paths with this prefix share. */

@@ -1,4 +1,4 @@
-import { secretsError } from '../../codes.js';
+import { pathNotStorable } from '../../path.js';
 
 const maxNameLength = 127;
 
@@ -18,14 +18,7 @@ export function secretNameOf(path: string): string {
   if (name.length <= limit) return name;
   const expected = `a name of at most ${limit} characters in Key Vault`;
   const received = `one of ${name.length} (a / takes 3, each character but a-z, 0-9 and - at least 4)`;
-  throw secretsError(
-    'MNOPS_SECRETS_PATH_INVALID',
-    `The path cannot be stored: expected ${expected}, received ${received}.`,
-    {
-      remedy: 'Choose a shorter path, or one with fewer special characters.',
-      details: { field: 'path', expected, received },
-    },
-  );
+  throw pathNotStorable(expected, received);
 }
 
 /** The path of a name in any case; `undefined` when no path has it. */

@@ -1,22 +1,14 @@
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { coreError, systemClock } from '@mnops/core';
 import { durationMsSchema, parseOptions, textSchema } from '@mnops/core/config';
 import type { KeyRing } from '@mnops/core/crypto';
-import type {
-  Call,
-  Clock,
-  KeyWrapper,
-  Recoverable,
-  SecretCapabilities,
-  SecretProvider,
-  StoredSecret,
-} from '@mnops/core/spi';
+import type { Call, Clock, KeyWrapper, Recoverable, SecretProvider, StoredSecret } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { type ChangeFeed, changeFeed } from '../../store/change-feed.js';
-import { maxVersions } from '../../store/version-store.js';
+import { versionStoreCapabilities } from '../../store/version-store.js';
+import { watchPlace } from '../../store/watch-place.js';
 import { VaultFile, type VaultVerification } from './vault-file.js';
 import { vaultRecoverable } from './vault-recoverable.js';
-import { watchFile } from './vault-watch.js';
 
 export type { VaultVerification } from './vault-file.js';
 
@@ -93,7 +85,7 @@ export function encryptedFile(options: EncryptedFileOptions): EncryptedFileProvi
     specVersion: 1,
     kind: 'secret-provider',
     id: 'encrypted-file',
-    capabilities: capabilitiesWith(reloadIntervalMs),
+    capabilities: { ...versionStoreCapabilities, propagationMs: reloadIntervalMs },
     recoverable: vaultRecoverable(vault),
     async open(call) {
       await vault.refresh(call);
@@ -182,7 +174,10 @@ function watchWhileNeeded(vault: VaultFile, feed: ChangeFeed, intervalMs: number
   };
   return {
     begin() {
-      stop ??= watchFile(vault.file, intervalMs / 2, look);
+      stop ??= watchPlace(
+        { folder: dirname(vault.file), file: basename(vault.file), intervalMs: intervalMs / 2, settleMs: 5 },
+        look,
+      );
     },
     end,
   };
@@ -196,34 +191,6 @@ function backgroundCall(): Call {
     secret: async () => {
       throw coreError('MNOPS_CORE_CONFIG_INVALID', 'The key of a vault refers to a secret, but no resolver was given.');
     },
-  };
-}
-
-function capabilitiesWith(propagationMs: number): SecretCapabilities {
-  return {
-    write: true,
-    list: true,
-    versionIds: 'integer',
-    maxVersions,
-    stages: 'native',
-    atomicPromote: 'native',
-    compareAndSet: 'version',
-    repeatableWrites: 'native',
-    binary: 'native',
-    keyValueMap: 'none',
-    emptyValue: true,
-    maxValueBytes: 4 * 1024 * 1024,
-    softDelete: 'version',
-    serverExpiry: 'none',
-    tags: 'native',
-    annotations: true,
-    batchGet: 0,
-    watch: 'native',
-    leases: false,
-    durable: true,
-    readAfterWrite: 'strong',
-    serverAudit: false,
-    propagationMs,
   };
 }
 

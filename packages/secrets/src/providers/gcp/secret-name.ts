@@ -1,4 +1,4 @@
-import { secretsError } from '../../codes.js';
+import { pathNotStorable } from '../../path.js';
 
 /** Longest id of a secret in Secret Manager. */
 const maxIdLength = 255;
@@ -14,14 +14,7 @@ export function secretIdOf(path: string): string {
   if (id.length <= maxIdLength) return id;
   const expected = `an id of at most ${maxIdLength} characters in Secret Manager`;
   const received = `one of ${id.length} (each character but letters, digits and - takes 2 to 16)`;
-  throw secretsError(
-    'MNOPS_SECRETS_PATH_INVALID',
-    `The path cannot be stored: expected ${expected}, received ${received}.`,
-    {
-      remedy: 'Choose a shorter path, or one with fewer special characters.',
-      details: { field: 'path', expected, received },
-    },
-  );
+  throw pathNotStorable(expected, received);
 }
 
 /** The beginning that the ids of all paths with this prefix share. */

@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { assertPath } from '../../path.js';
 import { changeFeed } from '../../store/change-feed.js';
 import type { Mutation } from '../../store/mutation.js';
-import { maxVersions, VersionStore } from '../../store/version-store.js';
+import { VersionStore, versionStoreCapabilities } from '../../store/version-store.js';
 
 /** How a store in memory is made. */
 export interface MemoryOptions {
@@ -14,31 +14,7 @@ export interface MemoryOptions {
   readonly clock?: Pick<Clock, 'now'> | undefined;
 }
 
-const capabilities: SecretCapabilities = {
-  write: true,
-  list: true,
-  versionIds: 'integer',
-  maxVersions,
-  stages: 'native',
-  atomicPromote: 'native',
-  compareAndSet: 'version',
-  repeatableWrites: 'native',
-  binary: 'native',
-  keyValueMap: 'none',
-  emptyValue: true,
-  maxValueBytes: 4 * 1024 * 1024,
-  softDelete: 'version',
-  serverExpiry: 'none',
-  tags: 'native',
-  annotations: true,
-  batchGet: 0,
-  watch: 'native',
-  leases: false,
-  durable: false,
-  readAfterWrite: 'strong',
-  serverAudit: false,
-  propagationMs: 0,
-};
+const capabilities: SecretCapabilities = { ...versionStoreCapabilities, durable: false };
 
 const optionsSchema = v.strictObject({
   values: v.optional(v.record(v.string(), v.string())),

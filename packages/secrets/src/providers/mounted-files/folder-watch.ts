@@ -1,8 +1,9 @@
-import { type FSWatcher, watch } from 'node:fs';
 import { codeOf } from '@mnops/core';
 import type { ChangeFeed } from '../../store/change-feed.js';
+import { watchPlace } from '../../store/watch-place.js';
 import type { FolderReader } from './folder-read.js';
 
+/** A mounted volume is replaced in several steps. */
 const settleMs = 20;
 
 /** What a folder watch works with. */
@@ -21,11 +22,7 @@ export interface FolderWatchOptions {
  * @returns A function that ends it.
  */
 export function watchFolder({ reader, intervalMs, feed, mark }: FolderWatchOptions): () => void {
-  let watcher: FSWatcher | undefined;
-  let settling: NodeJS.Timeout | undefined;
-  let looking: Promise<void> | undefined;
   let known: ReadonlyMap<string, string> | undefined;
-  let again = false;
   let ended = false;
 
   async function look(): Promise<void> {
@@ -47,49 +44,9 @@ export function watchFolder({ reader, intervalMs, feed, mark }: FolderWatchOptio
     }
   }
 
-  async function lookOnce(): Promise<void> {
-    if (looking !== undefined) {
-      again = true;
-      return;
-    }
-    do {
-      again = false;
-      // What went wrong shows at the next read, which has somebody to tell.
-      looking = look().catch(() => undefined);
-      await looking;
-    } while (again && !ended);
-    looking = undefined;
-  }
-
-  function listen(): void {
-    if (watcher !== undefined || ended) return;
-    try {
-      watcher = watch(reader.folder, { persistent: false }, () => {
-        settling ??= setTimeout(() => {
-          settling = undefined;
-          void lookOnce();
-        }, settleMs).unref();
-      });
-      watcher.on('error', () => {
-        watcher?.close();
-        watcher = undefined;
-      });
-    } catch {
-      // The folder is not there yet, or the system is out of watches: looking at intervals does.
-      watcher = undefined;
-    }
-  }
-
-  listen();
-  void lookOnce();
-  const timer = setInterval(() => {
-    listen();
-    void lookOnce();
-  }, intervalMs).unref();
+  const end = watchPlace({ folder: reader.folder, intervalMs, settleMs, atOnce: true }, look);
   return () => {
     ended = true;
-    clearInterval(timer);
-    clearTimeout(settling);
-    watcher?.close();
+    end();
   };
 }

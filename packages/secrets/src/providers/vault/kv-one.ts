@@ -9,7 +9,14 @@ import type {
   SecretVersionRecord,
   StoredSecret,
 } from '@mnops/core/spi';
-import { currentRecord, currentValue, currentVersion, isCurrent, valueVersions } from '../../store/current-only.js';
+import {
+  currentOnly,
+  currentRecord,
+  currentValue,
+  currentVersion,
+  isCurrent,
+  valueVersions,
+} from '../../store/current-only.js';
 import { objectAt } from './answers.js';
 import type { KvPlace } from './kv-answers.js';
 import { listPaths } from './kv-list.js';
@@ -24,16 +31,9 @@ const unknownMs = 0;
 export function kvOneCapabilities(two: SecretCapabilities): SecretCapabilities {
   return {
     ...two,
-    versionIds: 'none',
-    versionIdsReused: true,
-    maxVersions: 1,
-    stages: 'none',
-    atomicPromote: 'none',
-    compareAndSet: 'none',
-    repeatableWrites: 'none',
-    softDelete: 'none',
+    ...currentOnly,
+    keyValueMap: two.keyValueMap,
     tags: 'none',
-    annotations: false,
   };
 }
 
