@@ -31,6 +31,7 @@ type Value = string | string[] | undefined;
 /** Reads headers of every form by names in lower case. Of a name that is there more than once, every value. */
 export const headerGetter: TextMapGetter<HeaderCarrier> = {
   get(carrier, name) {
+    if (typeof carrier !== 'object' || carrier === null) return undefined;
     if (Array.isArray(carrier)) return listed(carrier, name);
     if (isWebHeaders(carrier))
       return carrier.get(name) ?? single(webKeys(carrier, name).map((key) => carrier.get(key)));
@@ -40,6 +41,7 @@ export const headerGetter: TextMapGetter<HeaderCarrier> = {
     return single(sameNames(Object.keys(headers), name).flatMap((key) => headers[key]));
   },
   keys(carrier) {
+    if (typeof carrier !== 'object' || carrier === null) return [];
     if (Array.isArray(carrier)) return namesOf(carrier);
     return isWebHeaders(carrier) ? [...carrier.keys()] : Object.keys(carrier);
   },

@@ -286,7 +286,7 @@ function missingApi(cause: unknown): unknown {
 function readable(options: SpanOptions | null | undefined): SpanOptions {
   try {
     const { kind, attributes, parent, links, root } = options ?? {};
-    return { kind, attributes, parent, root, links: links === undefined ? undefined : [...links] };
+    return { kind, attributes, parent, root, links: Array.isArray(links) ? [...links] : undefined };
   } catch {
     return {};
   }
