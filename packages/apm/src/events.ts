@@ -14,10 +14,12 @@ export interface APMEvents {
     readonly reason: DropReason;
     readonly count: number;
     readonly code?: string | undefined;
+    /** Where they were put aside, if the back end refused them and there is a `folder`. */
+    readonly file?: string | undefined;
   };
-  /** A back end does not answer; spans are held and sent again. */
+  /** A back end does not answer or does not take spans: they are held and sent again, unless `spans:dropped` says otherwise. */
   readonly 'exporter:down': { readonly exporter: string; readonly code: string };
-  /** It answers again. */
+  /** It takes spans again. */
   readonly 'exporter:up': { readonly exporter: string };
   /** A part of a file in `folder` is damaged; what stood there is lost. */
   readonly 'storage:damaged': StorageDamage;

@@ -36,7 +36,7 @@ export class Deliveries {
     this.#listeners = listeners;
     const { queue, clock, secrets, random } = config;
     this.#lines = config.exporters.map((exporter) => {
-      const away = `The back end of exporter ${exporter.id} does not take spans; they are held.`;
+      const away = `The back end of exporter ${exporter.id} does not take spans; stats() says what is held and what was given up.`;
       const dispatcher = new Dispatcher({
         ...queue,
         exporter,
@@ -45,16 +45,17 @@ export class Deliveries {
         random,
         quietly: listeners.quietly,
         onRates: listeners.rated,
-        onDropped: (reason, count, code) =>
+        onDropped: (reason, count, code, file) =>
           listeners.emit('spans:dropped', {
             exporter: exporter.id,
             reason,
             count,
             ...(code === undefined ? {} : { code }),
+            ...(file === undefined ? {} : { file }),
           }),
-        onDown: (error) => {
+        onDown: (code) => {
           listeners.degrade(away);
-          listeners.emit('exporter:down', { exporter: exporter.id, code: error.code });
+          listeners.emit('exporter:down', { exporter: exporter.id, code });
         },
         onUp: () => {
           listeners.recover(away);
@@ -124,9 +125,17 @@ export class Deliveries {
     await Promise.all(this.#lines.map(({ dispatcher }) => dispatcher.flushOrKeep(call)));
   }
 
-  /** Writes what is held to disk before it returns; without a folder it does nothing. */
+  /** Writes what is held to disk before it returns; without a folder it does nothing. @throws What the first failure was, after all were tried. */
   persistNow(): void {
-    for (const { dispatcher } of this.#lines) dispatcher.persistNow();
+    const failures: unknown[] = [];
+    for (const { dispatcher } of this.#lines) {
+      try {
+        dispatcher.persistNow();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Leaves what is held to the disk, or gives it up, and closes the exporters that were opened. */

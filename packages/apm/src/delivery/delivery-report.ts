@@ -31,7 +31,7 @@ export interface ExporterStats {
   readonly shortened: number;
   /** Requests that were sent again. */
   readonly retries: number;
-  /** Whether the last request failed in a way that is tried again. */
+  /** Whether the back end takes no spans: it is away, refuses the credential or the address, or one batch after the other. */
   readonly down: boolean;
   /** How a failing back end is asked: `open` means rarely. */
   readonly circuit: CircuitState;

@@ -48,7 +48,7 @@ function dispatcherOf(exporter: TraceExporter, more: Partial<DispatcherOptions> 
     random: randomOf(1),
     quietly: (run) => run(),
     onDropped: (reason, count) => log.push(`${reason} ${count}`),
-    onDown: (error) => log.push(`down ${error.code}`),
+    onDown: (code) => log.push(`down ${code}`),
     onUp: () => log.push('up'),
     ...more,
   });
@@ -154,7 +154,7 @@ describe('Dispatcher', () => {
     for (const span of spans(50)) dispatcher.add(span);
     await eventually(() => dispatcher.stats.held === 0);
     assertExact(dispatcher);
-    expect(log).toEqual(['rejected 10', 'failed 10', 'rejected 3', 'failed 10']);
+    expect(log).toEqual(['rejected 10', 'down scripted', 'failed 10', 'up', 'rejected 3', 'failed 10']);
     expect(dispatcher.stats.delivered).toBe(17);
   });
 

@@ -21,8 +21,9 @@ export interface DispatcherOptions {
   readonly random: () => number;
   /** Runs a request without tracing it. */
   readonly quietly: <T>(run: () => T) => T;
-  readonly onDropped: (reason: DropReason, count: number, code: string | undefined) => void;
-  readonly onDown: (error: MnopsError) => void;
+  readonly onDropped: (reason: DropReason, count: number, code?: string, file?: string) => void;
+  /** @param code - Of the error, or the exporter's id where it failed without one. */
+  readonly onDown: (code: string) => void;
   readonly onUp: () => void;
   /** Told of the sampling rates in an answer. */
   readonly onRates?: ((rates: ReadonlyMap<string, number>) => void) | undefined;
@@ -35,8 +36,11 @@ export interface DispatcherDisk extends HeldSpansDisk {
 
 /** Longest texts that are tried for a span that is too large, one after the other. */
 const shorterTexts = [4_096, 1_024, 256];
-/** Refusals as bad data until spans on disk are given up. */
+/** Refusals as bad data until spans on disk are given up, if the back end takes others, or has taken none for so long. */
 const mostRefusals = 3;
+const longestRefusalMs = 300_000;
+/** Batches that are tried one after the other, while each is refused, without a wait. */
+const mostQuickRefusals = 8;
 /** Errors about the back end's address or the credential: another day the same spans may pass. */
 const passing: readonly unknown[] = ['MNOPS_CORE_UNAUTHENTICATED', 'MNOPS_CORE_ACCESS_DENIED', 'MNOPS_CORE_NOT_FOUND'];
 
@@ -67,7 +71,12 @@ export class Dispatcher {
   #settledEarly = 0;
   #retries = 0;
   #down = false;
+  /** Requests refused one after the other. */
+  #refusedInARow = 0;
+  /** Requests that were taken so far. */
+  #taken = 0;
   #closed = false;
+  #closing: Promise<void> | undefined;
   #disk: DispatcherDisk | undefined;
   #timer: { cancel(): void } | undefined;
   #diskTimer: { cancel(): void } | undefined;
@@ -124,6 +133,12 @@ export class Dispatcher {
     this.#held.lost(record, reason);
   }
 
+  /** The file of spans was removed by others. */
+  gone(record: SpoolRecord): void {
+    this.#held.gone(record);
+    this.#keepSoon();
+  }
+
   /** Takes one finished span. */
   add(span: Span): void {
     this.#accepted += 1;
@@ -157,8 +172,10 @@ export class Dispatcher {
     this.#hurry?.();
     try {
       while (this.#accepted - this.#inHand < target && this.#inHand > 0) {
+        // Nothing is sent any more: waiting would be for ever.
+        this.#stop.signal.throwIfAborted();
         this.#start();
-        await Promise.race([this.#pump, aborted]);
+        await Promise.race([this.#pump ?? this.#closing, aborted]);
       }
     } finally {
       ended();
@@ -187,7 +204,12 @@ export class Dispatcher {
   }
 
   /** Writes what is held to disk, and gives up what the disk does not take. */
-  async close(reason: unknown): Promise<void> {
+  close(reason: unknown): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  async #close(reason: unknown): Promise<void> {
     this.#timer?.cancel();
     this.#diskTimer?.cancel();
     this.#closed = true;
@@ -252,7 +274,11 @@ export class Dispatcher {
       const part = spans.slice(from, from + this.#size);
       const refused = await this.#deliver(part);
       if (refused === undefined) continue;
-      if (this.#mayReturn(batches, refused, part.length === spans.length)) return;
+      this.#refused(refused);
+      if (this.#mayReturn(batches, refused, part.length === spans.length)) {
+        await this.#afterRefusal(batches);
+        return;
+      }
       await this.#giveUp(part, refused);
     }
     this.#settledEarly -= spans.length;
@@ -268,10 +294,40 @@ export class Dispatcher {
     }
     if (this.#disk === undefined || reasonOf(error) === 'too-large') return false;
     // Together with others it may be refused for what is wrong with them: from now on each is sent alone.
-    for (const batch of batches) batch.refusals += 1;
-    if (batches.length === 1 && (batches[0]?.refusals ?? 0) >= mostRefusals) return false;
+    const nowMs = this.#options.clock.monotonic();
+    for (const batch of batches) {
+      batch.refusals += 1;
+      batch.refusedSinceMs ??= nowMs;
+      batch.takenBefore ??= this.#taken;
+    }
+    if (batches.length === 1 && this.#isHopeless(batches[0] as HeldBatch, nowMs)) return false;
     this.#held.giveBack(batches);
     return true;
+  }
+
+  /** A back end that refuses everything may be at fault itself; one that takes other spans finds something wrong with these. */
+  #isHopeless({ refusals, refusedSinceMs = 0, takenBefore = 0 }: HeldBatch, nowMs: number): boolean {
+    return refusals >= mostRefusals && (this.#taken > takenBefore || nowMs - refusedSinceMs >= longestRefusalMs);
+  }
+
+  /** Notes that a request was refused in a way that is not tried again by itself. */
+  #refused(error: unknown): void {
+    if (this.#closed || reasonOf(error) === 'too-large') return;
+    this.#refusedInARow += 1;
+    if (passing.includes(codeOf(error)) || this.#refusedInARow > 1) this.#wentDown(error);
+  }
+
+  /** Where nothing is taken, what was given back is not sent again at once. */
+  async #afterRefusal(batches: readonly HeldBatch[]): Promise<void> {
+    const [batch] = batches;
+    if (this.#closed || batches.length !== 1 || batch === undefined) return;
+    const isAgain = batch.refusedAloneAt === this.#taken;
+    batch.refusedAloneAt = this.#taken;
+    if (!isAgain && this.#refusedInARow <= mostQuickRefusals) return;
+    const waitMs = this.#circuit.failed(undefined);
+    this.#failedAgain?.().catch(() => undefined);
+    await this.#pause(waitMs, false).catch(() => undefined);
+    this.#circuit.probe();
   }
 
   /** Counts spans out that were not taken, or back in while the manager stops: `close` decides about those. */
@@ -281,8 +337,9 @@ export class Dispatcher {
       return;
     }
     const reason = reasonOf(error);
-    if (reason === 'rejected') await this.#held.quarantine(spans).catch(() => undefined);
-    this.#settlePart(spans.length, () => this.#drop(reason, spans.length, codeOf(error) ?? this.#options.exporter.id));
+    const file = reason === 'too-large' ? undefined : await this.#held.quarantine(spans).catch(() => undefined);
+    const code = codeOf(error) ?? this.#options.exporter.id;
+    this.#settlePart(spans.length, () => this.#drop(reason, spans.length, code, file));
   }
 
   /** Delivers these spans, also in parts. @returns The error, when none of them was taken. */
@@ -343,12 +400,14 @@ export class Dispatcher {
       try {
         const answer = await this.#send(spans);
         this.#circuit.succeeded();
+        this.#taken += 1;
+        this.#refusedInARow = 0;
         return answer;
       } catch (error) {
         signal.throwIfAborted();
         // A back end may be away for hours; only the bounds of what is held limit how long it is asked again.
         if (!MnopsError.is(error) || !this.#passes(error)) {
-          this.#circuit.succeeded();
+          if (this.#refusedInARow === 0) this.#circuit.succeeded();
           throw error;
         }
         const waitMs = this.#circuit.failed(error.retryAfterMs);
@@ -411,10 +470,10 @@ export class Dispatcher {
     note();
   }
 
-  #wentDown(error: MnopsError): void {
+  #wentDown(error: unknown): void {
     if (this.#down) return;
     this.#down = true;
-    this.#options.onDown(error);
+    this.#options.onDown(codeOf(error) ?? this.#options.exporter.id);
   }
 
   #up(): void {
@@ -423,9 +482,9 @@ export class Dispatcher {
     this.#options.onUp();
   }
 
-  #drop(reason: DropReason, count: number, code?: string): void {
+  #drop(reason: DropReason, count: number, code?: string, file?: string): void {
     this.#dropped[reason] += count;
-    this.#options.onDropped(reason, count, code);
+    this.#options.onDropped(reason, count, code, file);
   }
 }
 

@@ -29,6 +29,11 @@ export interface HeldBatch {
   memoryOnly: boolean;
   /** How often the back end refused it as bad data. */
   refusals: number;
+  /** Monotonic time of the first of them, and the requests that the back end had taken by then. */
+  refusedSinceMs?: number;
+  takenBefore?: number;
+  /** As many as it had taken when it was last refused alone. */
+  refusedAloneAt?: number;
   /** Monotonic time before which none of them came. */
   readonly sinceMs: number;
 }
@@ -164,7 +169,8 @@ export class HeldSpans {
       count += next.count;
     }
     if (taken.length === 0) {
-      const entries = this.#loose.take(size);
+      // No more than one record takes: what is on its way is written, too.
+      const entries = this.#loose.take(size, recordBytes);
       if (entries.length === 0) return [];
       const batch = looseBatch(entries, this.#looseSinceMs);
       this.#flying.add(batch);
@@ -172,7 +178,15 @@ export class HeldSpans {
       return [batch];
     }
     const whole: HeldBatch[] = [];
-    for (const batch of taken) if (await this.#load(batch)) whole.push(batch);
+    for (const [index, batch] of taken.entries()) {
+      try {
+        if (await this.#load(batch)) whole.push(batch);
+      } catch {
+        // The spool was closed: what could not be read stays there.
+        this.giveBack(taken.slice(index));
+        break;
+      }
+    }
     return whole;
   }
 
@@ -222,10 +236,9 @@ export class HeldSpans {
   }
 
   /** Keeps spans aside that the back end refuses. */
-  async quarantine(spans: readonly Span[]): Promise<void> {
+  async quarantine(spans: readonly Span[]): Promise<string | undefined> {
     const disk = this.#disk;
-    if (disk === undefined) return;
-    await disk.spool.quarantine(disk.codec.encode(batchOf(spans)), spans.length);
+    return await disk?.spool.quarantine(disk.codec.encode(batchOf(spans)), spans.length);
   }
 
   /** Writes to disk whatever is in memory only. Resolves when that is done or the disk does not take it. */
@@ -330,23 +343,55 @@ export class HeldSpans {
     else this.#byRecord.set(record, batch);
   }
 
-  /** Writes before it returns whatever is in memory only; for a process that ends. */
+  /**
+   * Writes before it returns whatever is in memory only; for a process that ends. What cannot be written does not keep
+   * the rest from it.
+   *
+   * @throws What the first that could not be written threw.
+   */
   persistNow(): void {
     const disk = this.#disk;
     if (disk === undefined || !disk.spool.writable) return;
-    const { spool, codec } = disk;
+    const failures: unknown[] = [];
+    const refused: [HeldBatch, readonly QueuedSpan[]][] = [];
     for (const batch of [...this.#flying, ...this.#returned]) {
-      if (batch.done || batch.record !== undefined || batch.writing || batch.memoryOnly || batch.spans === undefined)
-        continue;
-      this.#written(batch, spool.appendSync(codec.encode(batchOf(batch.spans)), batch.count));
+      if (batch.done || batch.record !== undefined || batch.writing || batch.memoryOnly) continue;
+      this.#writeNow(batch, disk, failures);
     }
     while (this.#loose.size > 0) {
       const entries = this.#loose.take(this.#limits.maxSpans, recordBytes);
       const batch = looseBatch(entries, this.#looseSinceMs);
       this.#push(batch);
-      this.#written(batch, spool.appendSync(codec.encode(batchOf(batch.spans ?? [])), batch.count));
+      if (!this.#writeNow(batch, disk, failures)) refused.unshift([batch, entries]);
     }
-    if (this.#writes > 0) spool.flushSync();
+    for (const [batch, entries] of refused) this.#pullBack(batch, entries);
+    if (this.#writes > 0) disk.spool.flushSync();
+    if (failures.length > 0) throw failures[0];
+  }
+
+  #writeNow(batch: HeldBatch, { spool, codec }: HeldSpansDisk, failures: unknown[]): boolean {
+    if (batch.spans === undefined) return false;
+    try {
+      this.#written(batch, spool.appendSync(codec.encode(batchOf(batch.spans)), batch.count));
+      return true;
+    } catch (error) {
+      failures.push(error);
+      return false;
+    }
+  }
+
+  /** A record whose file was removed by others: what is in memory is written again with the next ones. */
+  gone(record: SpoolRecord): void {
+    const batch = this.#byRecord.get(record);
+    // One that is being read is found gone there.
+    if (batch === undefined || (batch.spans === undefined && this.#flying.has(batch))) return;
+    if (batch.spans === undefined) {
+      this.lost(record, 'spool-damaged');
+      return;
+    }
+    this.#byRecord.delete(record);
+    batch.record = undefined;
+    if (!this.#flying.has(batch)) this.#returned.add(batch);
   }
 
   /** Spans on disk were given up. */

@@ -23,6 +23,7 @@ export async function openSpool(
     folder: join(options.folder, folderName(exporter)),
     clock,
     onLost: (record, reason) => dispatcher.lost(record, reason),
+    onGone: (record) => dispatcher.gone(record),
     onAdopted: (records) => dispatcher.adopt(records),
   });
   dispatcher.attach({ spool, codec: spanCodec, intervalMs: options.intervalMs });

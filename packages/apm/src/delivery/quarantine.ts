@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ensureFolder } from '@mnops/core/files';
+import { refusedName } from './spool-adoption.js';
 import { encodeSpansEntry } from './spool-record.js';
 import { SpoolSegment } from './spool-segment.js';
 
@@ -23,15 +24,27 @@ export class Quarantine {
     return this.#settledBytes + (this.#segment?.bytes ?? 0);
   }
 
-  /** Keeps spans that a back end refused. Failures are not told: the spans are counted as rejected anyway. */
-  async keep(spans: Uint8Array, count: number): Promise<void> {
+  /** Finds out how much an earlier process left here. Never rejects. */
+  async look(): Promise<void> {
+    await this.#shorten().catch(() => undefined);
+  }
+
+  /**
+   * Keeps spans that a back end refused.
+   *
+   * @returns The file; `undefined` when the disk did not take them. The spans are counted as given up anyway.
+   */
+  async keep(spans: Uint8Array, count: number): Promise<string | undefined> {
     try {
-      if (this.#segment === undefined || this.#segment.bytes > this.#maxBytes / 4) await this.#begin();
+      const isFull = this.#segment !== undefined && this.#segment.bytes > this.#maxBytes / 4;
+      if (this.#segment === undefined || isFull || !(await this.#segment.isThere())) await this.#begin();
       const nowMs = this.#now();
       await this.#segment?.append(encodeSpansEntry(spans, count, nowMs), count, nowMs, false);
       await this.#shorten();
+      return this.#segment?.file;
     } catch {
       await this.close();
+      return undefined;
     }
   }
 
@@ -42,7 +55,7 @@ export class Quarantine {
       await rename(file, join(this.#folder, basename(file)));
       await this.#shorten();
     } catch {
-      // It is found again at the next start.
+      // It stays where it is, and was told of.
     }
   }
 
@@ -56,8 +69,8 @@ export class Quarantine {
   async #begin(): Promise<void> {
     await this.close();
     await ensureFolder(this.#folder);
-    const name = `refused-${randomBytes(6).toString('hex')}.spool`;
-    this.#segment = await SpoolSegment.create(join(this.#folder, name), this.#now());
+    const name = refusedName(randomBytes(6).toString('hex'));
+    this.#segment = await SpoolSegment.create(join(this.#folder, name));
   }
 
   async #shorten(): Promise<void> {

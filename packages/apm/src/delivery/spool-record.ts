@@ -42,6 +42,8 @@ export function decodeEntry(payload: Uint8Array): SpoolEntry | undefined {
   const kind = view.readUInt8(0);
   if (kind === spansKind && view.length >= entryHeaderBytes) {
     const [count, createdMs] = [view.readUInt32LE(4), view.readDoubleLE(8)];
+    // Whole, but written by nobody of us: a span has more than one byte.
+    if (count === 0 || count > view.length - entryHeaderBytes || !Number.isFinite(createdMs)) return undefined;
     return { kind: 'spans', count, createdMs, bytes: view.subarray(entryHeaderBytes) };
   }
   if (kind !== deliveredKind) return undefined;

@@ -1,4 +1,5 @@
-import { unlink } from 'node:fs/promises';
+import { stat, unlink } from 'node:fs/promises';
+import { codeOf, MnopsError } from '@mnops/core';
 import { openRecordLog, type RecordLog } from '@mnops/core/files';
 import type { StorageDamage } from '@mnops/core/spi';
 import { decodeEntry, encodeDeliveredEntry } from './spool-record.js';
@@ -31,7 +32,9 @@ export class SpoolSegment {
   #gone = false;
   /** What was found damaged when the segment was read. */
   damage: readonly StorageDamage[] = [];
-  /** When the newest record was written. */
+  /** Age of its newest record when it was read, milliseconds. */
+  ageMs = 0;
+  /** Monotonic time of its newest record: a wall clock that jumps makes nothing old. */
   newestMs = 0;
 
   private constructor(file: string, log: RecordLog, sealed: boolean) {
@@ -42,27 +45,27 @@ export class SpoolSegment {
   }
 
   /** A new segment to write to. */
-  static async create(file: string, nowMs: number): Promise<SpoolSegment> {
-    const segment = new SpoolSegment(file, await openLog(file), false);
-    segment.newestMs = nowMs;
-    return segment;
+  static async create(file: string): Promise<SpoolSegment> {
+    return new SpoolSegment(file, await openLog(file), false);
   }
 
   /** A segment that another process left. @throws {MnopsError} When neither copy of its header can be read. */
-  static async adopt(file: string): Promise<SpoolSegment> {
+  static async adopt(file: string, nowMs: number): Promise<SpoolSegment> {
     const log = await openLog(file);
     const segment = new SpoolSegment(file, log, true);
+    let newestMs = Number.NEGATIVE_INFINITY;
     for await (const { sequence, offset, payload } of log.records()) {
       const entry = decodeEntry(payload);
       if (entry?.kind === 'spans') {
         const { count, createdMs } = entry;
-        segment.newestMs = Math.max(segment.newestMs, createdMs);
+        newestMs = Math.max(newestMs, createdMs);
         segment.live.set(sequence, { segment, sequence, offset, count, createdMs });
       } else if (entry?.kind === 'delivered') {
         for (const delivered of entry.sequences) segment.live.delete(delivered);
       }
     }
     segment.damage = log.damage;
+    segment.ageMs = newestMs === Number.NEGATIVE_INFINITY ? 0 : Math.max(0, nowMs - newestMs);
     await segment.#rest();
     return segment;
   }
@@ -74,6 +77,16 @@ export class SpoolSegment {
   /** Whether nothing is written to it any more but what was delivered. */
   get sealed(): boolean {
     return this.#sealed;
+  }
+
+  /** Whether its file is where it was made: a folder may be removed while a file in it is open. */
+  async isThere(): Promise<boolean> {
+    try {
+      await stat(this.file);
+      return true;
+    } catch (error) {
+      return codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR';
+    }
   }
 
   /** Writes spans; the write has begun when this returns. */
@@ -100,20 +113,28 @@ export class SpoolSegment {
   #note(sequence: number, offset: number, count: number, createdMs: number): SpoolRecord {
     const record = { segment: this, sequence, offset, count, createdMs };
     this.live.set(sequence, record);
-    this.newestMs = createdMs;
     return record;
   }
 
-  /** What a record holds, or `undefined` when it is damaged or gone. A sealed segment stays open until `rest`. */
+  /**
+   * What a record holds, or `undefined` when it is damaged or gone. A sealed segment stays open until `rest`.
+   *
+   * @throws {MnopsError} When the file cannot be read now.
+   */
   read(record: SpoolRecord): Promise<Uint8Array | undefined> {
     return this.#inTurn(async () => {
-      if (this.#gone) return undefined;
-      const log = await this.#open();
-      for await (const { sequence, payload } of log.records({ fromOffset: record.offset })) {
-        const entry = sequence === record.sequence ? decodeEntry(payload) : undefined;
-        return entry?.kind === 'spans' ? entry.bytes : undefined;
+      if (this.#gone || (this.#log === undefined && !(await this.isThere()))) return undefined;
+      try {
+        return await readFrom(await this.#open(), record);
+      } catch (error) {
+        if (!isReadOnly(error)) throw error;
+        const log = await openLog(this.file, true);
+        try {
+          return await readFrom(log, record);
+        } finally {
+          await log.close();
+        }
       }
-      return undefined;
     });
   }
 
@@ -126,6 +147,8 @@ export class SpoolSegment {
         await this.#remove();
         return;
       }
+      // What was removed by others must not be made anew.
+      if (this.#log === undefined && !(await this.isThere())) return;
       const log = await this.#open();
       await log.append(encodeDeliveredEntry(records.map(({ sequence }) => sequence)), { sync: false });
     });
@@ -148,6 +171,16 @@ export class SpoolSegment {
   /** Deletes the file. */
   remove(): Promise<void> {
     return this.#inTurn(() => this.#remove());
+  }
+
+  /** Leaves the file as it is and has nothing to do with it any more. */
+  abandon(): Promise<void> {
+    this.live.clear();
+    this.#sealed = true;
+    return this.#inTurn(async () => {
+      this.#gone = true;
+      await this.#rest();
+    });
   }
 
   async #remove(): Promise<void> {
@@ -181,6 +214,20 @@ export class SpoolSegment {
 /** What stands before each payload in a record log. */
 const recordOverheadBytes = 28;
 
-function openLog(file: string): Promise<RecordLog> {
-  return openRecordLog({ file, magic: segmentMagic, version: segmentVersion });
+function openLog(file: string, readOnly = false): Promise<RecordLog> {
+  return openRecordLog({ file, magic: segmentMagic, version: segmentVersion, readOnly });
+}
+
+async function readFrom(log: RecordLog, record: SpoolRecord): Promise<Uint8Array | undefined> {
+  for await (const { sequence, payload } of log.records({ fromOffset: record.offset })) {
+    const entry = sequence === record.sequence ? decodeEntry(payload) : undefined;
+    return entry?.kind === 'spans' ? entry.bytes : undefined;
+  }
+  return undefined;
+}
+
+/** Whether a file could be read, but not written. */
+function isReadOnly(error: unknown): boolean {
+  const reason = MnopsError.is(error) ? error.details?.['reason'] : codeOf(error);
+  return reason === 'EROFS' || reason === 'EACCES' || reason === 'EPERM' || reason === 'ENOSPC';
 }

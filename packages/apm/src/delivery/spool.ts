@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { MnopsError } from '@mnops/core';
+import { MnopsError, storageError } from '@mnops/core';
 import { acquireFileLock, ensureFolder, type FileLock } from '@mnops/core/files';
 import type { Clock, StorageDamage } from '@mnops/core/spi';
 import type { ResolvedSpool } from './delivery-config.js';
@@ -15,6 +15,8 @@ export interface SpoolOptions extends ResolvedSpool {
   readonly clock: Clock;
   /** Spans on disk that are given up, undelivered. */
   readonly onLost: (record: SpoolRecord, reason: DropReason) => void;
+  /** Spans whose file was removed by others: those that are in memory too may be written again. */
+  readonly onGone: (record: SpoolRecord) => void;
   /** Spans of a process that ended. */
   readonly onAdopted: (records: readonly SpoolRecord[]) => void;
   readonly onDamaged: (damage: StorageDamage) => void;
@@ -25,6 +27,14 @@ export interface SpoolOptions extends ResolvedSpool {
 }
 
 const retryMs = 30_000;
+/** Milliseconds between attempts to read what cannot be read now: a disk may come back, and files be free to open again. */
+const readAgainMs = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
+/** Milliseconds that a start waits for what others left; more of it follows while the manager runs. */
+const longestAdoptionMs = 5_000;
+/** Writers that are taken over at once. */
+const adoptedAtOnce = 8;
+/** Files that cannot be read and were told of. */
+const mostTold = 1_000;
 const largestSegmentBytes = 4_194_304;
 
 /**
@@ -34,7 +44,7 @@ const largestSegmentBytes = 4_194_304;
 export class Spool {
   readonly #options: SpoolOptions;
   /** Every file name of this process begins so. */
-  readonly #writer: string = randomBytes(6).toString('hex');
+  #writer = newWriter();
   readonly #segments: Set<SpoolSegment> = new Set();
   readonly #quarantine: Quarantine;
   /** Locks of processes that ended, while segments of theirs are here. */
@@ -48,6 +58,10 @@ export class Spool {
   #warm: SpoolSegment | undefined;
   #rolling: Promise<void> | undefined;
   #timer: { cancel(): void } | undefined;
+  #adopting: Promise<void> | undefined;
+  readonly #told: Set<string> = new Set();
+  /** Ends the wait before a file is read again. */
+  readonly #waits: Set<() => void> = new Set();
   #closed = false;
 
   constructor(options: SpoolOptions) {
@@ -80,7 +94,8 @@ export class Spool {
   /** Takes over what ended processes left and gets ready to write. Never rejects: without a disk, nothing is kept there. */
   async open(): Promise<void> {
     await this.#begin();
-    if (this.writable) await this.#adopt();
+    await this.#quarantine.look();
+    if (this.writable) await this.#atMost(longestAdoptionMs, this.#adopt());
     this.#watch();
   }
 
@@ -92,10 +107,12 @@ export class Spool {
     let record: SpoolRecord;
     try {
       record = await segment.append(payload, count, nowMs, this.#options.fsync);
+      segment.newestMs = this.#options.clock.monotonic();
     } catch (error) {
-      if (!MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE')) this.#fail(error);
-      throw error;
+      if (MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE')) throw error;
+      throw this.#fail(error);
     }
+    await this.#assertThere();
     await this.#roll();
     return record;
   }
@@ -103,7 +120,10 @@ export class Spool {
   /** Writes spans before it returns; for a process that ends. */
   appendSync(spans: Uint8Array, count: number): SpoolRecord {
     const nowMs = this.#options.clock.now();
-    return (this.#current as SpoolSegment).appendSync(encodeSpansEntry(spans, count, nowMs), count, nowMs);
+    const segment = this.#current as SpoolSegment;
+    const record = segment.appendSync(encodeSpansEntry(spans, count, nowMs), count, nowMs);
+    segment.newestMs = this.#options.clock.monotonic();
+    return record;
   }
 
   /** Whatever `append` has begun is written when this returns. */
@@ -111,10 +131,25 @@ export class Spool {
     this.#current?.flushSync();
   }
 
-  /** The bytes of a record, or `undefined` when it is damaged or gone. */
+  /**
+   * The bytes of a record, or `undefined` when it is damaged or gone. What the disk does not give now is asked for again
+   * for about a minute; then its file is left alone, and found again at the next look.
+   *
+   * @throws {MnopsError} When the spool was closed meanwhile: the record stays as it is.
+   */
   async read(record: SpoolRecord): Promise<Uint8Array | undefined> {
-    await this.#touch(record.segment);
-    return await record.segment.read(record).catch(() => undefined);
+    const { segment } = record;
+    for (const waitMs of [...readAgainMs, undefined]) {
+      await this.#touch(segment);
+      try {
+        return await segment.read(record);
+      } catch (error) {
+        if (waitMs !== undefined) await this.#wait(waitMs);
+        if (this.#closed) throw asStorageError(error, segment.file);
+      }
+    }
+    await this.#leave(record);
+    return undefined;
   }
 
   /** Notes that the spans of these records are delivered or given up. */
@@ -134,14 +169,14 @@ export class Spool {
     await this.#releaseTaken();
   }
 
-  /** Keeps the bytes of spans that the back end refuses, for a person to look at. */
-  async quarantine(spans: Uint8Array, count: number): Promise<void> {
-    await this.#quarantine.keep(spans, count);
+  /** Keeps the bytes of spans that the back end refuses, for a person to look at. @returns The file, if the disk took them. */
+  async quarantine(spans: Uint8Array, count: number): Promise<string | undefined> {
+    return await this.#quarantine.keep(spans, count);
   }
 
   /** Gives up what is too old. */
   async expire(): Promise<void> {
-    const oldestMs = this.#options.clock.now() - this.#options.maxAgeMs;
+    const oldestMs = this.#options.clock.monotonic() - this.#options.maxAgeMs;
     for (const segment of [...this.#segments]) {
       if (segment.newestMs < oldestMs && segment.live.size > 0) await this.#give(segment, 'spool-expired');
     }
@@ -151,6 +186,8 @@ export class Spool {
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
+    for (const end of [...this.#waits]) end();
+    await this.#adopting;
     await this.#rolling;
     await this.#warm?.rest().catch(() => undefined);
     await this.#current?.seal().catch(() => undefined);
@@ -163,6 +200,7 @@ export class Spool {
   async #begin(): Promise<void> {
     try {
       await ensureFolder(this.#options.folder);
+      if (this.#current !== undefined && !(await this.#current.isThere())) await this.#startAnew();
       this.#lock ??= await acquireFileLock(join(this.#options.folder, `${this.#writer}.lock`), { purpose: 'spool' });
       await this.#nextSegment();
       if (this.#failed) {
@@ -178,7 +216,8 @@ export class Spool {
     const before = this.#current;
     this.#number += 1;
     const file = join(this.#options.folder, segmentName(this.#writer, this.#number));
-    const segment = await SpoolSegment.create(file, this.#options.clock.now());
+    const segment = await SpoolSegment.create(file);
+    segment.newestMs = this.#options.clock.monotonic();
     this.#segments.add(segment);
     this.#current = segment;
     if (before === undefined) return;
@@ -230,35 +269,133 @@ export class Spool {
     await this.#releaseTaken();
   }
 
-  /** Takes over the segments of writers that ended. */
+  /** Takes over the segments of writers that ended; a second call waits for the first. */
   async #adopt(): Promise<void> {
-    const { folder, onAdopted } = this.#options;
-    const found: SpoolRecord[] = [];
-    for (const writer of await deadWriters(folder, (name) => name === this.#writer || this.#taken.has(name))) {
-      const adopted = await adoptWriter(folder, writer, {
-        damaged: (damage) => this.#damaged(damage),
-        unreadable: async (file) => await this.#quarantine.move(file),
-      }).catch(() => undefined);
-      if (adopted === undefined) continue;
-      this.#taken.set(writer, adopted);
-      for (const segment of adopted.segments) {
-        this.#segments.add(segment);
-        found.push(...segment.live.values());
-      }
+    this.#adopting ??= this.#adoptAll().finally(() => {
+      this.#adopting = undefined;
+    });
+    await this.#adopting;
+  }
+
+  async #adoptAll(): Promise<void> {
+    const { folder } = this.#options;
+    const left = [...(await deadWriters(folder, (name) => name === this.#writer || this.#taken.has(name)))];
+    while (left.length > 0 && !this.#closed) {
+      const some = left.splice(0, adoptedAtOnce);
+      const adopted = await Promise.all(some.map(([writer, names]) => this.#adoptOne(writer, names)));
+      this.#take(adopted.flat());
     }
-    // The oldest first, whoever wrote it; the current segment stays behind the others.
-    found.sort((left, right) => left.createdMs - right.createdMs);
-    const ordered = [...this.#segments].sort((left, right) => left.newestMs - right.newestMs);
-    this.#segments.clear();
-    for (const segment of ordered) if (segment !== this.#current) this.#segments.add(segment);
-    if (this.#current !== undefined) this.#segments.add(this.#current);
-    if (found.length > 0) onAdopted(found);
     await this.#releaseTaken();
   }
 
+  async #adoptOne(writer: string, names: readonly string[]): Promise<readonly SpoolSegment[]> {
+    const adopted = await adoptWriter(this.#options.folder, writer, names, {
+      damaged: (damage) => this.#damaged(damage),
+      unreadable: async (file, damage) => {
+        this.#damaged(damage);
+        await this.#quarantine.move(file);
+      },
+      now: () => this.#options.clock.now(),
+    }).catch(() => undefined);
+    if (adopted === undefined) return [];
+    const { segments, lock } = adopted;
+    if (segments.length === 0) await lock.release().catch(() => undefined);
+    else this.#taken.set(writer, adopted);
+    return segments;
+  }
+
+  /** The oldest first, whoever wrote it; the current segment stays behind the others. */
+  #take(adopted: readonly SpoolSegment[]): void {
+    if (adopted.length === 0) return;
+    const nowMs = this.#options.clock.monotonic();
+    for (const segment of adopted) segment.newestMs = nowMs - segment.ageMs;
+    const ordered = [...this.#segments, ...adopted].sort((left, right) => left.newestMs - right.newestMs);
+    this.#segments.clear();
+    for (const segment of ordered) if (segment !== this.#current) this.#segments.add(segment);
+    if (this.#current !== undefined) this.#segments.add(this.#current);
+    const found = adopted.flatMap(({ live }) => [...live.values()]);
+    this.#options.onAdopted(found.sort((left, right) => left.createdMs - right.createdMs));
+  }
+
+  /** Tells of damage, and of what stays where it is once only. */
   #damaged(damage: StorageDamage): void {
+    const key = `${damage.file} ${damage.offset}`;
+    if (this.#told.has(key)) return;
+    if (this.#told.size >= mostTold) this.#told.clear();
+    this.#told.add(key);
     this.#damagedRecords += damage.records;
     this.#options.onDamaged(damage);
+  }
+
+  /** The folder may be removed while this process writes to a file in it: what is written then is nowhere. */
+  async #assertThere(): Promise<void> {
+    const segment = this.#current;
+    if (segment === undefined || this.#closed || (await segment.isThere())) return;
+    const removed = storageError('write', segment.file, { code: 'ENOENT' });
+    this.#fail(removed);
+    await this.#begin();
+    throw removed;
+  }
+
+  /** Under another name, in a folder that was removed and made again. */
+  async #startAnew(): Promise<void> {
+    const before = [...this.#segments];
+    await this.#lock?.release().catch(() => undefined);
+    this.#lock = undefined;
+    this.#writer = newWriter();
+    this.#number = 0;
+    this.#current = undefined;
+    for (const segment of before) {
+      if (await segment.isThere()) continue;
+      const lost = [...segment.live.values()];
+      this.#segments.delete(segment);
+      if (this.#warm === segment) this.#warm = undefined;
+      await segment.abandon().catch(() => undefined);
+      for (const record of lost) this.#options.onGone(record);
+    }
+    await this.#releaseTaken();
+  }
+
+  /** A file that cannot be read stays as it is, and nobody here waits for it. */
+  async #leave(record: SpoolRecord): Promise<void> {
+    const { segment } = record;
+    if (segment === this.#current) return;
+    const lost = [...segment.live.values()].filter((other) => other !== record);
+    this.#segments.delete(segment);
+    if (this.#warm === segment) this.#warm = undefined;
+    await segment.abandon().catch(() => undefined);
+    for (const other of lost) this.#options.onLost(other, 'spool-damaged');
+    this.#damaged({
+      code: 'MNOPS_CORE_STORAGE_FAILED',
+      file: segment.file,
+      offset: 0,
+      records: lost.length + 1,
+      remedy: 'Make the file readable for this process: the spans in it are sent then. It is tried again every 30 s.',
+    });
+    await this.#releaseTaken();
+  }
+
+  /** Waits, but never keeps the process; closing ends it. */
+  async #wait(ms: number): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        this.#waits.delete(end);
+        resolve();
+      };
+      const timer = this.#options.clock.setTimer(ms, end);
+      this.#waits.add(end);
+    });
+  }
+
+  async #atMost(ms: number, work: Promise<void>): Promise<void> {
+    let timer: { cancel(): void } | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(ms, resolve);
+    });
+    await Promise.race([work, over]);
+    timer?.cancel();
   }
 
   #forgetIfDone(segment: SpoolSegment): void {
@@ -284,10 +421,13 @@ export class Spool {
     if (before?.sealed === true) await before.rest().catch(() => undefined);
   }
 
-  #fail(error: unknown): void {
-    if (this.#failed || this.#closed) return;
+  /** Nothing is written for a while. @returns What failed, as an error of ours. */
+  #fail(error: unknown): MnopsError {
+    const failure = asStorageError(error, this.#options.folder);
+    if (this.#failed || this.#closed) return failure;
     this.#failed = true;
-    if (MnopsError.is(error)) this.#options.onFailed(error);
+    this.#options.onFailed(failure);
+    return failure;
   }
 
   /** Every 30 s: is the disk there again, did another process end, is anything too old. */
@@ -302,9 +442,18 @@ export class Spool {
   }
 
   async #look(): Promise<void> {
+    if (!this.#failed) await this.#assertThere().catch(() => undefined);
     if (this.#failed) await this.#begin();
     if (this.#closed || !this.writable) return;
     await this.#adopt();
     await this.expire();
   }
+}
+
+function newWriter(): string {
+  return randomBytes(6).toString('hex');
+}
+
+function asStorageError(error: unknown, path: string): MnopsError {
+  return MnopsError.is(error) ? error : storageError('write', path, error);
 }
