@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { coreError, credential, type MnopsError } from '@mnops/core';
+import { coreError, credential, MnopsError } from '@mnops/core';
 import { countSchema, credentialSchema } from '@mnops/core/config';
 import { errorFromResponse, type HttpClient, type HttpResponse, httpClient, isHttpClient } from '@mnops/core/http';
 import type {
@@ -111,7 +111,7 @@ export function httpExporter(options: HttpExporterOptions): TraceExporter {
       const { headers, body, answer } = await options.request(batch, call);
       assertFits(body.length, capabilities.maxRequestBytes, id);
       const isPacked = compression === 'gzip';
-      const response = await client.request({
+      const request = {
         method,
         url,
         headers: isPacked ? { ...headers, 'content-encoding': 'gzip' } : headers,
@@ -119,8 +119,8 @@ export function httpExporter(options: HttpExporterOptions): TraceExporter {
         body: isPacked ? await compress(body) : body,
         signal: call.signal,
         timeoutMs,
-      });
-      return answer(response);
+      };
+      return answer(await client.request(request).catch((error: unknown) => Promise.reject(ofAnswer(error, id))));
     },
     // A client that was handed in belongs to its owner.
     async close() {
@@ -170,6 +170,12 @@ export async function resolvedHeaders(
     Object.entries(headers).map(async ([name, value]) => [name, await credential(value, call)] as const),
   );
   return Object.fromEntries(entries);
+}
+
+/** An answer that is too large says nothing of the request: the host would send that again in parts. */
+function ofAnswer(error: unknown, provider: string): unknown {
+  if (!MnopsError.is(error, 'MNOPS_CORE_TOO_LARGE')) return error;
+  return coreError('MNOPS_CORE_RESPONSE_INVALID', error.message, { provider, operation: 'export' });
 }
 
 /** Before it is sent: the error makes the host split the batch. */
