@@ -1,5 +1,5 @@
 import { median, quantileSorted } from 'simple-statistics';
-import { certaintyOf, likelihoodRatio, normalDeviation } from './likelihood.js';
+import { certaintyOf, deviationOfShares, normalDeviation } from './likelihood.js';
 import { type Moments, momentsOf } from './moments.js';
 import type { Profile } from './profile.js';
 import type { Happening, Place, Sample } from './recording.js';
@@ -61,8 +61,7 @@ export function slowerPlaces(normal: Profile, faulty: Profile, lenience = 1): Ch
     const then = normal.samplesOf(place);
     compared.push({ place, then, now, before: momentsOf(then), after: momentsOf(now) });
   }
-  const spreads = compared.flatMap(({ before }) => (before.traces >= minShown ? [before.variance] : []));
-  const usual = Math.max(minVariance, spreads.length === 0 ? minVariance : median(spreads));
+  const deviations = deviationsOf(compared);
   const certainty = lenience * certaintyOf(compared.length);
   const changes: Change[] = [];
   for (const { place, then, now, before, after } of compared) {
@@ -72,7 +71,7 @@ export function slowerPlaces(normal: Profile, faulty: Profile, lenience = 1): Ch
     const [meanThen, meanNow] = [before.milliseconds / Math.max(1, before.weight), after.milliseconds / after.weight];
     const perTrace = ((meanNow - meanThen) * after.weight) / faulty.weight;
     if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs) || meanNow < minRatio * meanThen) continue;
-    if (then.length > 0 && deviation(before, after, usual) < certainty) continue;
+    if ((deviations.get(place) ?? certainty) < certainty) continue;
     changes.push({
       ...whereOf(place),
       signal: place.kind,
@@ -87,19 +86,37 @@ export function slowerPlaces(normal: Profile, faulty: Profile, lenience = 1): Ch
   return changes;
 }
 
+/** Places below which none of them is the weather. */
+const minPlaces = 20;
+
+/**
+ * How far each place that was there before is from chance, in standard errors. Where most places are slower, such as on a
+ * busy machine, that is the weather: what they have in common says nothing about any of them.
+ */
+function deviationsOf(compared: readonly Compared[]): Map<Place, number> {
+  const spreads = compared.flatMap(({ before }) => (before.traces >= minShown ? [before.variance] : []));
+  const usual = Math.max(minVariance, spreads.length === 0 ? minVariance : median(spreads));
+  const known = compared.filter(({ before }) => before.traces > 0);
+  const deviations = new Map(known.map(({ place, before, after }) => [place, deviation(before, after, usual)]));
+  const often = known.filter(({ before, after }) => Math.min(before.traces, after.traces) >= minShown);
+  if (often.length < minPlaces) return deviations;
+  const common = Math.max(0, median(often.map(({ place }) => deviations.get(place) ?? 0)));
+  return new Map([...deviations].map(([place, value]) => [place, value - common]));
+}
+
 /**
  * Standard errors that two means of logarithms are apart: Welch's comparison, where each spread borrows from the usual
  * one of all places as far as the place itself has few values.
  */
 function deviation(before: Moments, after: Moments, usual: number): number {
   const [errorThen, errorNow] = [squaredErrorOf(before, usual), squaredErrorOf(after, usual)];
-  const [freedomThen, freedomNow] = [before.traces - 1 + borrowed, after.traces - 1 + borrowed];
+  const [freedomThen, freedomNow] = [before.independent - 1 + borrowed, after.independent - 1 + borrowed];
   const freedom = (errorThen + errorNow) ** 2 / (errorThen ** 2 / freedomThen + errorNow ** 2 / freedomNow);
   return normalDeviation((after.mean - before.mean) / Math.sqrt(errorThen + errorNow), freedom);
 }
 
-function squaredErrorOf({ traces, effective, squaredError }: Moments, usual: number): number {
-  const own = Math.max(0, traces - 1);
+function squaredErrorOf({ independent, effective, squaredError }: Moments, usual: number): number {
+  const own = Math.max(0, independent - 1);
   return (borrowed * (usual / effective) + own * squaredError) / (borrowed + own);
 }
 
@@ -117,13 +134,13 @@ export function failingPlaces(normal: Profile, faulty: Profile, lenience = 1): C
     const [after, before] = [failuresOf(now), failuresOf(then)];
     const perTrace = after.failed / faulty.weight - before.failed / Math.max(1, normal.weight);
     if (perTrace < minFailures || after.share <= before.share) continue;
-    const likelihood = likelihoodRatio(
+    const apart = deviationOfShares(
       before.share * before.independent,
       Math.max(1, before.independent),
       after.share * after.independent,
       after.independent,
     );
-    if (then.length > 0 && likelihood < certainty * certainty) continue;
+    if (then.length > 0 && apart < certainty) continue;
     changes.push({
       ...whereOf(place),
       signal: 'errors',

@@ -1,5 +1,5 @@
 import type { Change } from './compare.js';
-import { certaintyOf, likelihoodRatio } from './likelihood.js';
+import { certaintyOf, deviationOfShares } from './likelihood.js';
 import type { Profile } from './profile.js';
 import type { Happening, Run } from './recording.js';
 
@@ -44,15 +44,17 @@ function changeOf(happening: Happening, normal: Profile, faulty: Profile, certai
   const isMuch = shareDifference >= minShare || (isCall && difference >= minTimes);
   // Fewer errors are no trouble.
   if (!isMuch || (template.severity === 2 && now.share < then.share)) return undefined;
-  const error = Math.sqrt(Math.max(then.times, now.times) * (1 / runsThen.independent + 1 / runsNow.independent));
+  // As uneven as calls are in either window: by chance alone, their variance is their mean.
+  const variance = Math.max(then.times, now.times, then.variance, now.variance);
+  const error = Math.sqrt(variance * (1 / runsThen.independent + 1 / runsNow.independent));
   const byTimes = isCall && difference >= minTimes && difference >= certainty * error;
-  const likelihood = likelihoodRatio(
+  const deviation = deviationOfShares(
     then.share * runsThen.independent,
     runsThen.independent,
     now.share * runsNow.independent,
     runsNow.independent,
   );
-  const byShare = shareDifference >= minShare && likelihood >= certainty * certainty;
+  const byShare = shareDifference >= minShare && deviation >= certainty;
   if (!byTimes && !byShare) return undefined;
   const severity = now.share > then.share ? (severityWeights[template.severity] ?? 1) : 1;
   const size = Math.min(1, Math.max(shareDifference, isCall ? difference : 0));

@@ -1,12 +1,46 @@
-import { probit } from 'simple-statistics';
+import { gammaln, probit } from 'simple-statistics';
 
 /** How far two shares are apart, as twice the logarithm of the likelihood ratio. */
-export function likelihoodRatio(countThen: number, runsThen: number, countNow: number, runsNow: number): number {
+function likelihoodRatio(countThen: number, runsThen: number, countNow: number, runsNow: number): number {
   const pooled = (countThen + countNow) / (runsThen + runsNow);
   const part = (count: number, runs: number, share: number): number =>
     (count > 0 ? count * Math.log(count / runs / share) : 0) +
     (count < runs ? (runs - count) * Math.log((runs - count) / runs / (1 - share)) : 0);
   return 2 * (part(countThen, runsThen, pooled) + part(countNow, runsNow, pooled));
+}
+
+/** Runs on the smaller side from which on the likelihood ratio is exact enough. */
+const manyRuns = 200;
+
+/**
+ * Standard errors that two shares are apart. Where runs are few, by Fisher's exact test: the likelihood ratio makes much of
+ * little then.
+ */
+export function deviationOfShares(countThen: number, runsThen: number, countNow: number, runsNow: number): number {
+  const rough = Math.sqrt(Math.max(0, likelihoodRatio(countThen, runsThen, countNow, runsNow)));
+  if (Math.min(runsThen, runsNow) >= manyRuns || rough === 0) return rough;
+  const [many, few] = [Math.round(runsThen), Math.round(runsNow)];
+  const [there, here] = [Math.round(countThen), Math.round(countNow)];
+  const isMore = here * many > there * few;
+  const [all, sum] = [many + few, there + here];
+  let rare = 0;
+  // What was seen, or further from the other side, when the same runs are dealt out by chance.
+  for (
+    let count = here;
+    isMore ? count <= Math.min(few, sum) : count >= Math.max(0, sum - many);
+    count += isMore ? 1 : -1
+  ) {
+    const chance = Math.exp(choices(few, count) + choices(many, sum - count) - choices(all, sum));
+    rare += chance;
+    if (chance < rare * 1e-9) break;
+  }
+  return Math.min(rough, probit(1 - Math.min(0.5, Math.max(1e-15, rare))));
+}
+
+/** Logarithm of how many ways there are to choose. */
+function choices(of: number, count: number): number {
+  if (count < 0 || count > of) return Number.NEGATIVE_INFINITY;
+  return gammaln(of + 1) - gammaln(count + 1) - gammaln(of - count + 1);
 }
 
 /** Share of quiet comparisons in which a kind of change may seem to stand out. */

@@ -38,6 +38,8 @@ export interface HappeningCount {
   readonly share: number;
   /** Times per run. */
   readonly times: number;
+  /** Variance of the times among runs. */
+  readonly variance: number;
 }
 
 /** One window of a recording. Cheap to make: what it holds is looked up when it is asked for. */
@@ -96,14 +98,17 @@ export class Profile {
 
   happeningOf(happening: Happening): HappeningCount {
     const { from, to } = this.entriesOf(happening, happening.run);
-    let [weight, times] = [0, 0];
+    let [weight, times, squares] = [0, 0, 0];
     for (let index = from; index < to; index += 1) {
       const count = happening.counts[index] as number;
+      const own = happening.times[index] as number;
       weight += count;
-      times += count * (happening.times[index] as number);
+      times += count * own;
+      squares += count * own * own;
     }
     const all = this.countOf(happening.run).weight;
-    return all === 0 ? { share: 0, times: 0 } : { share: weight / all, times: times / all };
+    if (all === 0) return { share: 0, times: 0, variance: 0 };
+    return { share: weight / all, times: times / all, variance: squares / all - (times / all) ** 2 };
   }
 
   /** Some traces that show it. */

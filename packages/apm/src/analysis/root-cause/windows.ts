@@ -48,25 +48,31 @@ export function comparedWindows(input: RankInput): ComparedWindows {
     return { ...windows.compare(asGiven), atMs, changedAtMs: undefined };
   }
   const sure = sureSplit(recording.traces, asGiven, atMs);
-  const whole = windows.compare(sure);
-  // Much that is well may hide the trouble: what is surely after the time shows it, and then when it began.
-  const late = indexAt(recording.traces, atMs + uncertainMs);
-  let surely: Compared | undefined;
-  let changedAtMs = changeTime(allOf(whole.changes), whole.after, atMs);
-  if (changedAtMs === undefined && recording.traces.length - late >= minTraces) {
-    surely = windows.compare({ ...sure, from: late, fromMs: atMs + uncertainMs });
-    changedAtMs = changeTime(allOf(surely.changes), whole.after, atMs);
-  }
+  const late = { ...sure, from: indexAt(recording.traces, atMs + uncertainMs), fromMs: atMs + uncertainMs };
+  const hasLate = recording.traces.length - late.from >= minTraces;
+  const changedAtMs = changedAt(windows, sure, hasLate ? late : undefined, atMs);
   if (changedAtMs !== undefined) {
-    return { ...windows.compare(partedAt(recording.traces, changedAtMs)), atMs, changedAtMs };
+    const parted = windows.compare(partedAt(recording.traces, changedAtMs));
+    if (strengthOf(parted) > 0) return { ...parted, atMs, changedAtMs };
   }
   // No time stands out where everything after it is wrong and little before is known. Then it is as given, unless more is
   // wrong in the parts that a time some way off would leave.
   const plain = windows.compare({ ...sure, from: given, fromMs: atMs });
-  const others = surely === undefined ? [whole] : [whole, surely];
+  const others = [windows.compare(sure), ...(hasLate ? [windows.compare(late)] : [])];
   const other = others.reduce((most, one) => (strengthOf(one) > strengthOf(most) ? one : most));
   const chosen = strengthOf(other) > otherStrength * strengthOf(plain) ? other : plain;
-  return { ...chosen, atMs, changedAtMs };
+  return { ...chosen, atMs, changedAtMs: undefined };
+}
+
+/** How much of the usual certainty is enough where the time of a change is looked for. */
+const lenience = 0.6;
+
+function changedAt(windows: Windows, sure: Split, late: Split | undefined, atMs: number): number | undefined {
+  const whole = windows.compare(sure, lenience);
+  const found = changeTime(allOf(whole.changes), whole.after, atMs);
+  if (found !== undefined || late === undefined) return found;
+  // Much that is well may hide the trouble: what is surely after the time shows it, and then when it began.
+  return changeTime(allOf(windows.compare(late, lenience).changes), whole.after, atMs);
 }
 
 /** Takes everything apart once, the traces of both windows one after the other, in order of time. */
@@ -113,13 +119,14 @@ class Windows {
     this.#recording = recording;
   }
 
-  compare({ until, from, untilMs, fromMs }: Split): Compared {
+  /** @param lenience - Below 1 for a first look, that what is found in is looked at again. */
+  compare({ until, from, untilMs, fromMs }: Split, lenience = 1): Compared {
     const { traces, looseAt } = this.#recording;
     const looseOf = (ms: number): number => lowerBound(looseAt.length, (index) => looseAt[index] as number, ms);
     const before = new Profile(this.#recording, { from: 0, to: until }, { from: 0, to: looseOf(untilMs) });
     const loose = { from: looseOf(fromMs), to: looseOf(fromMs + looseMs) };
     const after = new Profile(this.#recording, { from, to: traces.length }, loose);
-    return { before, after, changes: changesOf(before, after) };
+    return { before, after, changes: changesOf(before, after, lenience) };
   }
 }
 
@@ -150,10 +157,10 @@ function indexAt(traces: readonly TraceSteps[], ms: number): number {
   return lowerBound(traces.length, (index) => (traces[index] as TraceSteps).startMs, ms);
 }
 
-function changesOf(before: Profile, after: Profile): WindowChanges {
-  const happenings = changedHappenings(before, after);
+function changesOf(before: Profile, after: Profile, lenience: number): WindowChanges {
+  const happenings = changedHappenings(before, after, lenience);
   if (before.traces < minTraces || after.traces < minTraces) return { ...nothing, happenings };
-  return { slower: slowerPlaces(before, after), failing: failingPlaces(before, after), happenings };
+  return { slower: slowerPlaces(before, after, lenience), failing: failingPlaces(before, after, lenience), happenings };
 }
 
 function allOf({ slower, failing, happenings }: WindowChanges): Change[] {
