@@ -74,13 +74,13 @@ function sumsOf(points: readonly Point[]): { weight: number; values: number; squ
 function pointsOf(change: Change, during: Profile): Point[] {
   const { happening, place, signal, perTrace } = change;
   if (happening !== undefined) {
-    const { run } = happening;
-    const happened = during.entriesOf(happening, run);
-    const has = new Set(happening.at.slice(happened.from, happened.to));
     const isMore = change.after > change.before;
-    const { from, to } = during.entriesOf(run, run);
-    const weight = perTrace / Math.max(1, to - from);
-    return run.at.slice(from, to).map((atMs) => ({ atMs, value: Number(has.has(atMs) === isMore), weight }));
+    const values: { atMs: number; value: number }[] = [];
+    during.eachRun(happening, (run, has) => {
+      values.push({ atMs: happening.run.at[run] ?? 0, value: Number(has === isMore) });
+    });
+    const weight = perTrace / Math.max(1, values.length);
+    return values.map((point) => ({ ...point, weight }));
   }
   const samples = place === undefined ? [] : during.samplesOf(place);
   const weight = perTrace / Math.max(1, samples.length);

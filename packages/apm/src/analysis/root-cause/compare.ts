@@ -97,7 +97,7 @@ function deviationsOf(compared: readonly Compared[]): Map<Place, number> {
   const spreads = compared.flatMap(({ before }) => (before.traces >= minShown ? [before.variance] : []));
   const usual = Math.max(minVariance, spreads.length === 0 ? minVariance : median(spreads));
   const known = compared.filter(({ before }) => before.traces > 0);
-  const deviations = new Map(known.map(({ place, before, after }) => [place, deviation(before, after, usual)]));
+  const deviations = new Map(known.map(({ place, before, after }) => [place, deviationOfMeans(before, after, usual)]));
   const often = known.filter(({ before, after }) => Math.min(before.traces, after.traces) >= minShown);
   if (often.length < minPlaces) return deviations;
   const common = Math.max(0, median(often.map(({ place }) => deviations.get(place) ?? 0)));
@@ -108,7 +108,7 @@ function deviationsOf(compared: readonly Compared[]): Map<Place, number> {
  * Standard errors that two means of logarithms are apart: Welch's comparison, where each spread borrows from the usual
  * one of all places as far as the place itself has few values.
  */
-function deviation(before: Moments, after: Moments, usual: number): number {
+export function deviationOfMeans(before: Moments, after: Moments, usual: number): number {
   const [errorThen, errorNow] = [squaredErrorOf(before, usual), squaredErrorOf(after, usual)];
   const [freedomThen, freedomNow] = [before.independent - 1 + borrowed, after.independent - 1 + borrowed];
   const freedom = (errorThen + errorNow) ** 2 / (errorThen ** 2 / freedomThen + errorNow ** 2 / freedomNow);

@@ -1,4 +1,4 @@
-import type { Happening, Place, Recording, Run, Sample, Track } from './recording.js';
+import type { Happening, Place, Recording, Run, Sample } from './recording.js';
 import type { TraceSteps } from './taken-apart.js';
 
 /** Which traces count: those that a span of this service or operation takes part in. */
@@ -79,12 +79,29 @@ export class Profile {
     );
   }
 
-  /** Numbers of those entries of a track that are in the window. */
-  entriesOf(track: Track, { isLoose }: Run): Range {
+  /** Numbers of those runs of an operation that are in the window. */
+  runsOf({ isLoose, traces }: Run): Range {
     const { from, to } = isLoose ? this.#loose : this.#range;
-    const { traces } = track;
     const at = (index: number): number => traces[index] as number;
     return { from: lowerBound(traces.length, at, from), to: lowerBound(traces.length, at, to) };
+  }
+
+  /** Numbers of those entries of a happening that are in the window. */
+  entriesOf({ run, entries }: Happening): Range {
+    const { from, to } = this.runsOf(run);
+    const at = (index: number): number => entries[index] as number;
+    return { from: lowerBound(entries.length, at, from), to: lowerBound(entries.length, at, to) };
+  }
+
+  /** Calls back for each run in the window, with its number and whether the happening is in it. */
+  eachRun(happening: Happening, visit: (run: number, has: boolean) => void): void {
+    const { from, to } = this.runsOf(happening.run);
+    let entry = this.entriesOf(happening).from;
+    for (let run = from; run < to; run += 1) {
+      const has = happening.entries[entry] === run;
+      if (has) entry += 1;
+      visit(run, has);
+    }
   }
 
   countOf(run: Run): RunCount {
@@ -97,10 +114,11 @@ export class Profile {
   }
 
   happeningOf(happening: Happening): HappeningCount {
-    const { from, to } = this.entriesOf(happening, happening.run);
+    const { from, to } = this.entriesOf(happening);
+    const { counts } = happening.run;
     let [weight, times, squares] = [0, 0, 0];
     for (let index = from; index < to; index += 1) {
-      const count = happening.counts[index] as number;
+      const count = counts[happening.entries[index] as number] as number;
       const own = happening.times[index] as number;
       weight += count;
       times += count * own;
@@ -113,10 +131,11 @@ export class Profile {
 
   /** Some traces that show it. */
   tracesOf(happening: Happening): string[] {
-    const { from, to } = this.entriesOf(happening, happening.run);
+    const { run, entries } = happening;
+    const { from, to } = this.entriesOf(happening);
     const ids = new Set<string>();
     for (let index = from; index < to && ids.size < 3; index += 1) {
-      ids.add(this.recording.traceIdOf(happening.run, happening.traces[index] as number));
+      ids.add(this.recording.traceIdOf(run, run.traces[entries[index] as number] as number));
     }
     return [...ids];
   }
@@ -134,7 +153,7 @@ export class Profile {
   }
 
   #counted(run: Run): RunCount {
-    const { from, to } = this.entriesOf(run, run);
+    const { from, to } = this.runsOf(run);
     let [weight, squares, traces, last] = [0, 0, 0, -1];
     for (let index = from; index < to; index += 1) {
       const count = run.counts[index] as number;

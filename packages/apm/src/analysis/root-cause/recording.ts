@@ -1,3 +1,4 @@
+import type { Origin } from '../span-facts.js';
 import { chargedTo, exclusiveMs, failedItself } from './charges.js';
 import type { LogRecord } from './inputs.js';
 import type { LogTemplate, LogTemplates } from './log-templates.js';
@@ -31,17 +32,16 @@ export interface Sample {
   readonly count: number;
 }
 
-/** Things of one kind, in order: the trace that each belongs to, when it began, and how many it stands for. */
-export interface Track {
-  readonly traces: number[];
-  readonly at: number[];
-  readonly counts: number[];
-}
-
 /** An operation of a service: when it ran, and what happened in it. */
-export interface Run extends Track {
+export interface Run {
   readonly service: string;
   readonly operation: string;
+  /** Of each time that it ran, in order of the traces: the number of its trace, when it began, who ran it. */
+  readonly traces: number[];
+  readonly at: number[];
+  readonly origins: (Origin | undefined)[];
+  /** How many runs each of them stands for. */
+  readonly counts: number[];
   /** Lines of a service that belong to no span: its traces are stretches of time. */
   readonly isLoose: boolean;
   /** By what is called, written or thrown. */
@@ -51,16 +51,15 @@ export interface Run extends Track {
   readonly ways: Map<string, Place>;
 }
 
-/** What happens in the runs of an operation: a call, a line of a log, an exception. One entry for each run that has it. */
-export interface Happening extends Track {
+/** What happens in the runs of an operation: a call, a line of a log, an exception. */
+export interface Happening {
   readonly run: Run;
   readonly kind: 'call' | 'line' | 'exception';
   readonly called: Run | undefined;
   readonly template: { readonly what: string; readonly severity: number };
-  /** How often it happened in each of the runs. */
+  /** Which of the runs have it, in order, and how often each. */
+  readonly entries: number[];
   readonly times: number[];
-  /** Number of the run that it happened in last. */
-  lastRun: number;
 }
 
 /** All operations of all services. */
@@ -101,15 +100,14 @@ export class Runs {
       happenings: new Map(),
       own: undefined,
       ways: new Map(),
-      ...newTrack(),
+      traces: [],
+      at: [],
+      origins: [],
+      counts: [],
     };
     this.all.push(run);
     return run;
   }
-}
-
-function newTrack(): Track {
-  return { traces: [], at: [], counts: [] };
 }
 
 /** Length of what counts as one run where lines belong to no trace. */
@@ -148,7 +146,7 @@ export class Recording {
       const run = this.runs.looseOf(service);
       const trace = this.looseAt.push(atMs) - 1;
       this.#looseIds.push(traceId);
-      push(run, trace, atMs, 1);
+      push(run, trace, atMs, 1, undefined);
       for (const line of stretch) {
         const template = templates.of(line);
         happen(run, 'line', template, template);
@@ -163,7 +161,7 @@ export class Recording {
 
   #add(step: Step, trace: number): void {
     const { run, children, lines, span, startMs, count } = step;
-    push(run, trace, startMs, count);
+    push(run, trace, startMs, count, step.origin);
     const { place, origin } = this.#placeOf(step);
     place.samples.push({
       trace,
@@ -207,10 +205,11 @@ export class Recording {
   }
 }
 
-function push(track: Track, trace: number, atMs: number, count: number): void {
-  track.traces.push(trace);
-  track.at.push(atMs);
-  track.counts.push(count);
+function push(run: Run, trace: number, atMs: number, count: number, origin: Origin | undefined): void {
+  run.traces.push(trace);
+  run.at.push(atMs);
+  run.counts.push(count);
+  run.origins.push(origin);
 }
 
 /** Notes what happens in the run that was added last. */
@@ -224,15 +223,15 @@ function happen(
   if (happening === undefined) {
     const called = kind === 'call' ? (key as Run) : undefined;
     const what = template ?? { what: called === undefined ? '' : `${called.service} ${called.operation}`, severity: 0 };
-    happening = { run, kind, called, template: what, times: [], lastRun: -1, ...newTrack() };
+    happening = { run, kind, called, template: what, entries: [], times: [] };
     run.happenings.set(key, happening);
   }
-  const runs = run.at.length - 1;
-  if (happening.lastRun === runs) {
-    happening.times[happening.times.length - 1] = (happening.times.at(-1) ?? 0) + 1;
+  const latest = run.at.length - 1;
+  const last = happening.entries.length - 1;
+  if (happening.entries[last] === latest) {
+    happening.times[last] = (happening.times[last] ?? 0) + 1;
     return;
   }
-  happening.lastRun = runs;
-  push(happening, run.traces[runs] ?? 0, run.at[runs] ?? 0, run.counts[runs] ?? 1);
+  happening.entries.push(latest);
   happening.times.push(1);
 }
