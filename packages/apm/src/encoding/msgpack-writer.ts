@@ -67,6 +67,12 @@ export class MessagePackWriter {
     this.#byte(value & 0x7f);
   }
 
+  /** True or false. */
+  flag(value: boolean): void {
+    this.#reserve(1);
+    this.#byte(value ? 0xc3 : 0xc2);
+  }
+
   /** A number as a float of 64 bits. */
   float64(value: number): void {
     this.#reserve(9);

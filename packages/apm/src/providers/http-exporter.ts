@@ -97,7 +97,7 @@ const compress = promisify<Uint8Array, Buffer>(gzip);
 export function httpExporter(options: HttpExporterOptions): TraceExporter {
   const { id, capabilities, method, url, compression, timeoutMs = defaultTimeoutMs, client: given } = options;
   const credentials = Object.entries(options.credentials ?? {});
-  const client = given ?? httpClient({ maxBytes: 1_048_576, maxDepth: 16 });
+  const client = given ?? receiverClient();
   return {
     specVersion: 1,
     kind: 'trace-exporter',
@@ -127,6 +127,11 @@ export function httpExporter(options: HttpExporterOptions): TraceExporter {
       if (given === undefined) await client.close();
     },
   };
+}
+
+/** The client of an exporter that was given none. */
+export function receiverClient(): HttpClient {
+  return httpClient({ maxBytes: 1_048_576, maxDepth: 16 });
 }
 
 /** Whether the back end took the request. */

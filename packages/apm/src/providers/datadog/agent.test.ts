@@ -1,6 +1,6 @@
 import { httpClient } from '@mnops/core/http';
 import type { Span } from '@mnops/core/spi';
-import { testCall } from '@mnops/core/testing';
+import { eventually, testCall } from '@mnops/core/testing';
 import { partSuite } from '@mnops/tooling/parts';
 import { describe, expect, it } from 'vitest';
 import { batchOf } from '../../delivery/span-queue.js';
@@ -14,6 +14,7 @@ interface AgentSpan {
   readonly error: number;
   readonly meta: Record<string, string>;
   readonly metrics: Record<string, number>;
+  readonly span_events?: readonly unknown[];
 }
 
 const root: Span = {
@@ -71,6 +72,37 @@ partSuite({ describe, it }, 'ddapm', "Datadog's own test agent", (part) => {
         metrics: { _sampling_priority_v1: 1, '_dd.top_level': 1, '_dd.measured': 1 },
       });
       expect(JSON.parse(spans[0]?.meta['events'] ?? '')).toHaveLength(1);
+      // It says in /info that it reads native events, and is asked after the first batch that has some.
+      let id = 16;
+      await eventually(
+        async () => {
+          id += 1;
+          const again: Span = {
+            ...root,
+            spanId: id.toString(16).padStart(16, '0'),
+            traceId: id.toString(16).padStart(32, '0'),
+          };
+          await exporter.export(batchOf([again]), testCall());
+          const sent = ((await agent.get('/test/traces')) as AgentSpan[][])
+            .flat()
+            .find(({ span_id }) => span_id === id);
+          expect(sent?.meta).not.toHaveProperty('events');
+          expect(sent?.span_events).toEqual([
+            {
+              name: 'exception',
+              time_unix_nano: expect.any(Number),
+              attributes: {
+                'exception.type': { type: 0, string_value: 'E' },
+                'exception.message': { type: 0, string_value: 'said "no"\n' },
+                'exception.stacktrace': { type: 0, string_value: 'at x' },
+              },
+            },
+          ]);
+        },
+        { timeoutMs: 60_000 },
+      );
+      expect(await agent.failures()).toBe('');
+      await exporter.close?.(testCall());
     } finally {
       await client.close();
       await agent.stop();

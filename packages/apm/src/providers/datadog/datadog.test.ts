@@ -1,5 +1,5 @@
-import type { Span } from '@mnops/core/spi';
-import { faultServer, testCall, traceExporterContract } from '@mnops/core/testing';
+import type { JsonValue, Span } from '@mnops/core/spi';
+import { eventually, faultServer, testCall, traceExporterContract } from '@mnops/core/testing';
 import { describe, expect, it } from 'vitest';
 import { batchOf } from '../../delivery/span-queue.js';
 import { decodeMsgpack } from '../../testing/msgpack.js';
@@ -30,7 +30,7 @@ function chunksOfBytes(bytes: Uint8Array): DatadogSpan[][] {
 }
 
 function encoded(spans: readonly Span[]): DatadogSpan[][] {
-  const { bytes, traceCount } = encodeDatadog(batchOf(spans), own);
+  const { bytes, traceCount } = encodeDatadog(batchOf(spans), own, { spanEvents: false });
   const chunks = chunksOfBytes(bytes);
   expect(chunks).toHaveLength(traceCount);
   return chunks;
@@ -283,6 +283,49 @@ describe('datadog', () => {
     const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`service:${i},env:`, 0.5]));
     expect(await rates(JSON.stringify({ rate_by_service: many }))).toHaveLength(1_000);
     for (const body of ['OK\n', '[]', 'null', '{"rate_by_service":5}']) expect(await rates(body)).toBeUndefined();
+    await exporter.close?.(testCall());
+    await server.close();
+  });
+
+  it('writes events natively once the agent says that it reads them, and asks again when the agent changes', async () => {
+    const server = await faultServer();
+    const agent: { info: { status?: number; body?: JsonValue }; state: string } = { info: { status: 503 }, state: 'a' };
+    server.handler(({ url }) =>
+      url === '/info'
+        ? { status: agent.info.status ?? 200, body: agent.info.body ?? 'no' }
+        : { body: {}, headers: { 'datadog-agent-state': agent.state } },
+    );
+    const exporter = datadog({ url: server.url });
+    const event = {
+      name: 'retry',
+      timeUnixNano: 1_700_000_000_944_999_937n,
+      attributes: { attempt: 2, bad: Number.NaN },
+    };
+    const questions = (): number => server.requests.filter(({ url }) => url === '/info').length;
+    const send = async (span: Span): Promise<DatadogSpan & { readonly span_events?: unknown }> => {
+      await exporter.export(batchOf([span]), testCall());
+      const body = server.requests.findLast(({ url }) => url === '/v0.4/traces')?.body ?? Buffer.alloc(0);
+      return chunksOfBytes(body)[0]?.[0] as DatadogSpan;
+    };
+    const withEvent = { ...spanOf({ id: 'a' }), events: [event] };
+    expect(await send(spanOf({ id: 'a' }))).not.toHaveProperty('span_events');
+    expect(questions()).toBe(0);
+    expect((await send(withEvent)).meta['events']).toContain('retry');
+    await eventually(() => questions() === 1);
+    agent.info = { body: { span_events: true } };
+    await eventually(async () => {
+      const { meta, span_events } = await send(withEvent);
+      expect(span_events).toEqual([
+        { time_unix_nano: event.timeUnixNano, name: 'retry', attributes: { attempt: { type: 2, int_value: 2n } } },
+      ]);
+      expect(meta).not.toHaveProperty('events');
+    });
+    const before = questions();
+    await send(withEvent);
+    agent.state = 'b';
+    agent.info = { status: 404 };
+    await eventually(async () => expect(await send(withEvent)).not.toHaveProperty('span_events'));
+    expect(questions()).toBe(before + 1);
     await exporter.close?.(testCall());
     await server.close();
   });

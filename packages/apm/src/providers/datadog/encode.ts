@@ -2,6 +2,7 @@ import type { Span, SpanBatch } from '@mnops/core/spi';
 import { MessagePackWriter } from '../../encoding/msgpack-writer.js';
 import { cut, named, wellFormed } from '../../encoding/plain-text.js';
 import { samplingFactsOf } from './sampling-facts.js';
+import { writeSpanEvents } from './span-events.js';
 import { chunkTagsOf, type SpanTags, tagsOf } from './span-tags.js';
 import { chunksOf, type TraceChunk } from './trace-chunks.js';
 
@@ -18,41 +19,52 @@ export interface DatadogPayload {
   readonly traceCount: number;
 }
 
+/** What an agent can read beside what all of them do. */
+export interface AgentAbilities {
+  /** Events in a list of their own. Without it they are JSON in one text, cut at its limit. */
+  readonly spanEvents: boolean;
+}
+
 // datadog-agent, pkg/trace/traceutil.
 const maxName = 100;
 const maxResource = 5_000;
 
 /** A batch in MessagePack: a list of traces, each a list of spans of one process. */
-export function encodeDatadog(batch: SpanBatch, own: OwnProcess): DatadogPayload {
+export function encodeDatadog(batch: SpanBatch, own: OwnProcess, { spanEvents }: AgentAbilities): DatadogPayload {
   const chunks = chunksOf(batch);
   const writer = new MessagePackWriter();
   writer.list(chunks.length);
-  for (const chunk of chunks) writeChunk(writer, chunk, own);
+  for (const chunk of chunks) writeChunk(writer, chunk, own, spanEvents);
   return { bytes: writer.bytes(), traceCount: chunks.length };
 }
 
-function writeChunk(writer: MessagePackWriter, chunk: TraceChunk, own: OwnProcess): void {
+function writeChunk(writer: MessagePackWriter, chunk: TraceChunk, own: OwnProcess, nativeEvents: boolean): void {
   const shared = chunkTagsOf(chunk, own);
   const high = chunk.traceId.slice(0, 16);
   writer.list(chunk.spans.length);
   chunk.spans.forEach((part, index) => {
     const sampling = samplingFactsOf(part.span);
     const service = named(part.span.attributes['service.name']) ?? shared.service;
-    const tags = tagsOf(part, shared, sampling, service);
+    const tags = tagsOf(part, shared, sampling, { service, nativeEvents });
     if (index === 0) {
       // The wire has 64 bits for the id; the upper half goes beside it.
       if (high !== '0'.repeat(16)) tags.meta.set('_dd.p.tid', high);
       if (sampling.decisionMaker !== undefined) tags.meta.set('_dd.p.dm', sampling.decisionMaker);
     }
-    writeSpan(writer, part.span, service, tags);
+    writeSpan(writer, { span: part.span, service, nativeEvents }, tags);
   });
 }
 
-function writeSpan(writer: MessagePackWriter, span: Span, service: string, { meta, metrics }: SpanTags): void {
+function writeSpan(
+  writer: MessagePackWriter,
+  { span, service, nativeEvents }: { readonly span: Span; readonly service: string; readonly nativeEvents: boolean },
+  { meta, metrics }: SpanTags,
+): void {
   const { attributes } = span;
   const type = named(attributes['span.type']) ?? typeOf(span);
   const name = named(attributes['operation.name']) ?? (span.name === '' ? 'unnamed_operation' : wellFormed(span.name));
-  writer.map(type === undefined ? 11 : 12);
+  const hasEvents = nativeEvents && span.events.length > 0;
+  writer.map(11 + (type === undefined ? 0 : 1) + (hasEvents ? 1 : 0));
   writer.text('trace_id');
   writer.unsigned64(identifier(span.traceId.slice(16)));
   writer.text('span_id');
@@ -87,6 +99,9 @@ function writeSpan(writer: MessagePackWriter, span: Span, service: string, { met
     writer.text(key);
     writer.float64(value);
   }
+  if (!hasEvents) return;
+  writer.text('span_events');
+  writeSpanEvents(writer, span.events);
 }
 
 /** Datadog's kind of work, which chooses the icon and the page of a span. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseOptions } from '@mnops/core/config';
 import { type HttpResponse, resourceUrl } from '@mnops/core/http';
-import type { JsonValue, TraceExporter } from '@mnops/core/spi';
+import type { JsonValue, SpanBatch, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { packageVersion } from '../../package-version.js';
 import {
@@ -9,9 +9,11 @@ import {
   httpExporter,
   isTaken,
   type ReceiverOptions,
+  receiverClient,
   receiverSchema,
   refusalOf,
 } from '../http-exporter.js';
+import { AgentInfo } from './agent-info.js';
 import { type ContainerHeaders, containerHeaders } from './container.js';
 import { encodeDatadog } from './encode.js';
 
@@ -28,6 +30,9 @@ const maxRates = 1_000;
 /**
  * Delivers spans to a Datadog agent by its trace API v0.4.
  *
+ * Events are native where the agent says in `/info` that it reads them, else JSON in a tag. It is asked after the first
+ * batch with events.
+ *
  * The answer's `samplingRates` are what the agent asks each service to keep, by `service:<name>,env:<name>`.
  *
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` when an option is unknown or malformed.
@@ -39,19 +44,21 @@ export function datadog(options: DatadogOptions = {}): TraceExporter {
     id = 'datadog',
     ...rest
   } = parseOptions('datadog', optionsSchema, options);
+  const client = rest.client ?? receiverClient();
+  const agent = new AgentInfo(client, base);
   const own = { runtimeId: randomUUID(), pid: process.pid };
   let container: Promise<ContainerHeaders> | undefined;
-  return httpExporter({
+  const exporter = httpExporter({
     id,
     capabilities: { maxRequestBytes, partialSuccess: false, safeToRepeat: true },
     method: 'PUT',
     url: resourceUrl(base, 'v0.4', 'traces'),
     compression: 'none',
     timeoutMs: rest.timeoutMs,
-    client: rest.client,
+    client,
     request: async (batch) => {
       container ??= containerHeaders();
-      const { bytes, traceCount } = encodeDatadog(batch, own);
+      const { bytes, traceCount } = encodeDatadog(batch, own, agent.abilities);
       return {
         headers: {
           'content-type': 'application/msgpack',
@@ -65,12 +72,25 @@ export function datadog(options: DatadogOptions = {}): TraceExporter {
         body: bytes,
         answer: (response) => {
           if (!isTaken(response)) throw refusalOf(response, id);
+          if (hasEvents(batch)) agent.heed(response);
           const samplingRates = ratesOf(response);
           return { accepted: batch.spanCount, rejected: 0, ...(samplingRates === undefined ? {} : { samplingRates }) };
         },
       };
     },
   });
+  return {
+    ...exporter,
+    async close() {
+      await agent.close();
+      // A client that was handed in belongs to its owner.
+      if (rest.client === undefined) await client.close();
+    },
+  };
+}
+
+function hasEvents({ groups }: SpanBatch): boolean {
+  return groups.some(({ spans }) => spans.some(({ events }) => events.length > 0));
 }
 
 /** The rates of an answer; `undefined` when it has none. The spans are taken either way: old agents answer `OK`. */

@@ -4,8 +4,8 @@ import type { SamplingFacts } from './sampling-facts.js';
 import type { ChunkSpan, TraceChunk } from './trace-chunks.js';
 
 // What an agent cuts at (datadog-agent, pkg/trace/traceutil): names of tags and their texts.
-const maxKey = 200;
-const maxValue = 25_000;
+export const maxKey = 200;
+export const maxValue = 25_000;
 
 /** The tags of one span: texts, and numbers. */
 export interface SpanTags {
@@ -61,7 +61,7 @@ export function tagsOf(
   { span, scope, isLocalRoot }: ChunkSpan,
   shared: ChunkTags,
   sampling: SamplingFacts,
-  service: string,
+  { service, nativeEvents }: { readonly service: string; readonly nativeEvents: boolean },
 ): SpanTags {
   const tags: SpanTags = { meta: new Map(), metrics: new Map() };
   for (const [key, value] of Object.entries(span.attributes)) addAttribute(tags, key, value);
@@ -75,7 +75,7 @@ export function tagsOf(
   addScope(meta, scope);
   const links = linksText(span);
   if (links !== undefined) meta.set('_dd.span_links', links);
-  const events = eventsText(span.events);
+  const events = nativeEvents ? undefined : eventsText(span.events);
   if (events !== undefined) meta.set('events', events);
   if (service.toLowerCase() !== shared.service.toLowerCase())
     meta.set('_dd.base_service', cut(shared.service, maxValue));
