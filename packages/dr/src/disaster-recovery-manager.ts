@@ -3,6 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureFolder } from '@mnops/core/files';
 import type { StopOptions } from '@mnops/core/lifecycle';
+import { traced } from '@mnops/core/operations';
 import { type RunningSchedule, startSchedule } from '@mnops/core/schedule';
 import type { CallOptions, HealthReport, HostStatus } from '@mnops/core/spi';
 import { checkCall } from './call-options.js';
@@ -195,7 +196,7 @@ export class DisasterRecoveryManager implements AsyncDisposable {
     return await this.#engine.operation('mnops:dr:restore', {}, options, async (call, context) => {
       try {
         const result = await this.#engine.restore({ selector, sources, target, verify, allowPartial }, call);
-        Object.assign(context, details.restoreContext(result));
+        Object.assign(context, details.restoreContext(result, sources));
         if (result.state !== 'exact' && !allowPartial) throw details.incompleteRestore(result);
         await this.#engine.record('restore', details.restoreDetails(result));
         this.#counts.restores += 1;
@@ -271,7 +272,8 @@ export class DisasterRecoveryManager implements AsyncDisposable {
     const { kind } = how;
     const { config, clock, events } = this.#engine;
     const channel = kind === 'drill' ? 'mnops:dr:drill' : 'mnops:dr:recover';
-    return await this.#engine.operation(channel, {}, options, async (call, context) => {
+    const named = plan.name === undefined ? {} : { plan: plan.name };
+    return await this.#engine.operation(channel, named, options, async (call, context) => {
       await this.#engine.opened();
       const ran = await runPlan({
         ...how,
@@ -282,11 +284,12 @@ export class DisasterRecoveryManager implements AsyncDisposable {
         folder: kind === 'drill' ? await this.#drillFolder() : undefined,
         select: (selector, sources) => this.#engine.select(selector, sources),
         restore: (selected, sources, target) =>
-          this.#engine.restore(
-            { selector: 'latest', sources, target, verify: true, allowPartial: false },
-            call,
-            selected,
-          ),
+          traced('mnops:dr:restore', { repository: config.repositoryFolder }, async (fields) => {
+            const request = { selector: 'latest', sources, target, verify: true, allowPartial: false } as const;
+            const restored = await this.#engine.restore(request, call, selected);
+            Object.assign(fields, details.restoreContext(restored, sources));
+            return restored;
+          }),
         onPhase: (phase, id) => events.emit(`${kind}:phase-entered`, { id, phase }),
       });
       const { outcome } = ran;

@@ -1,7 +1,7 @@
 import { callOf, systemClock } from '@mnops/core';
 import { configError } from '@mnops/core/config';
 import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
-import { type OperationContext, type OperationName, traced } from '@mnops/core/operations';
+import { type OperationFields, type OperationName, traced } from '@mnops/core/operations';
 import type { RunningSchedule } from '@mnops/core/schedule';
 import type { Call, CallOptions, Clock, Recoverable } from '@mnops/core/spi';
 import { runBackup } from './backup/run-backup.js';
@@ -24,6 +24,9 @@ export interface RestoreRequest {
   readonly verify: boolean;
   readonly allowPartial: boolean;
 }
+
+/** Operations of this package. */
+type DrOperation = Extract<OperationName, `mnops:dr:${string}`>;
 
 /** What the methods of a manager share: the open repository, the evidence, events, and the running of one operation. */
 export class Engine {
@@ -90,18 +93,19 @@ export class Engine {
   }
 
   /** Runs one operation under its channel, with a call that ends when the caller gives up or the manager stops. */
-  async operation<T>(
-    name: OperationName,
-    context: OperationContext,
+  async operation<N extends DrOperation, T>(
+    name: N,
+    context: OperationFields<N>,
     options: CallOptions,
-    run: (call: Call, context: OperationContext) => Promise<T>,
+    run: (call: Call, context: OperationFields<N>) => Promise<T>,
   ): Promise<T> {
     this.life.assertUsable();
     const { signal, timeoutMs } = options;
     const signals = signal === undefined ? [this.life.signal] : [this.life.signal, signal];
     const { secrets } = this.config;
     const call = callOf({ signal: AbortSignal.any(signals), timeoutMs, secrets, clock: this.clock });
-    const running = traced(name, { ...context, repository: this.config.repositoryFolder }, async (fields) => {
+    const known = { ...context, repository: this.config.repositoryFolder } as OperationFields<N>;
+    const running = traced(name, known, async (fields) => {
       call.signal.throwIfAborted();
       return await run(call, fields);
     });

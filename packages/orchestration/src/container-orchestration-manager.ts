@@ -2,7 +2,7 @@ import { codeOf, coreError, MnopsError, systemClock, withCall } from '@mnops/cor
 import { type AuditLog, openAuditLog } from '@mnops/core/audit';
 import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config';
 import { type EventHub, eventHub, Lifecycle, processHooks } from '@mnops/core/lifecycle';
-import { traced } from '@mnops/core/operations';
+import { type OperationFields, traced } from '@mnops/core/operations';
 import type {
   Call,
   CallOptions,
@@ -177,7 +177,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     deployment: DeploymentConfig = {},
     options: CallOptions = {},
   ): Promise<OrchestrationResult> {
-    return await this.#change('deploy', namesOf(services), options, async () => {
+    return await this.#change('mnops:orchestration:deploy', namesOf(services), options, async () => {
       const parsed = this.#registry.parse(services);
       const checked = this.#registry.deployment(deployment);
       const layers = inDependencyOrder(parsed, new Set(this.#registry.services.keys()));
@@ -211,24 +211,20 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
       const issue = { field: 'replicas', expected: 'a whole number from 0 to 1,000', received: 'another value' };
       throw configError('scale', [{ ...issue, remedy: 'Change `replicas`.' }]);
     }
-    return await this.#change('scale', service, options, async () => {
+    return await this.#change('mnops:orchestration:scale', service, options, async (fields) => {
       const host = this.#registry.idle(service);
       const { record } = host;
-      const from = record.replicas;
-      return await traced('mnops:orchestration:scale', { service, from, to: replicas }, async (context) => {
-        const next = { ...record, replicas, hold: replicas === 0 && options.hold === true };
-        const result = await host.drive(
-          this.#registry.rollout(next, 'scale', this.#registry.stable(record), { onFailure: 'keep' }),
-        );
-        context['outcome'] = result.state;
-        return result;
-      });
+      Object.assign(fields, { from: record.replicas, to: replicas });
+      const next = { ...record, replicas, hold: replicas === 0 && options.hold === true };
+      return await host.drive(
+        this.#registry.rollout(next, 'scale', this.#registry.stable(record), { onFailure: 'keep' }),
+      );
     });
   }
 
   /** Every instance is replaced by a new one of the same description. */
   async restart(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
-    return await this.#change('restart', service, options, async () => {
+    return await this.#change('mnops:orchestration:restart', service, options, async () => {
       const host = this.#registry.idle(service);
       const { record } = host;
       const stable = this.#registry.stable(record);
@@ -250,7 +246,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     if (toRevision === undefined && this.#registry.known(service).record.rollout !== undefined) {
       return await this.abort(service, { signal, timeoutMs });
     }
-    return await this.#change('rollback', service, options, async () => {
+    return await this.#change('mnops:orchestration:rollback', service, options, async (fields) => {
       const host = this.#registry.idle(service);
       const { record } = host;
       const served = record.revisions.filter(
@@ -264,6 +260,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
           remedy: 'List the known ones with revisions().',
         });
       }
+      fields['revision'] = target;
       return await host.drive(this.#registry.rollout(record, 'rollback', target, {}));
     });
   }
@@ -273,7 +270,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
     service: string,
     options: CallOptions & { readonly full?: boolean | undefined } = {},
   ): Promise<OrchestrationResult> {
-    return await this.#change('promote', service, options, async () => {
+    return await this.#change('mnops:orchestration:promote', service, options, async () => {
       const host = this.#registry.known(service);
       if (options.full === true) await host.interrupt('It is promoted to the end.');
       const { record } = host;
@@ -290,7 +287,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** The canary that runs stops before its next step. */
   async pause(service: string, options: CallOptions = {}): Promise<void> {
-    await this.#change('pause', service, options, async () => {
+    await this.#change('mnops:orchestration:pause', service, options, async () => {
       const host = this.#registry.known(service);
       if (!host.isRunning) throw stateError(service, 'has no rollout to pause');
       await host.pause();
@@ -299,7 +296,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** A paused rollout goes on where it stopped; a verdict that could not be given is asked for again. */
   async resume(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
-    return await this.#change('resume', service, options, async () => {
+    return await this.#change('mnops:orchestration:resume', service, options, async () => {
       const host = this.#registry.known(service);
       const { rollout } = host.record;
       if (rollout?.paused === undefined || host.isRunning) throw stateError(service, 'has no paused rollout to resume');
@@ -310,7 +307,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** The rollout ends, and the old revision serves everything. */
   async abort(service: string, options: CallOptions = {}): Promise<OrchestrationResult> {
-    return await this.#change('abort', service, options, async () => {
+    return await this.#change('mnops:orchestration:abort', service, options, async () => {
       const host = this.#registry.known(service);
       await host.interrupt('It was aborted.');
       const { record } = host;
@@ -329,7 +326,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
 
   /** The service and its address are gone; a service that is not known stays so. */
   async remove(service: string, options: CallOptions = {}): Promise<void> {
-    await this.#change('remove', service, options, async () => {
+    await this.#change('mnops:orchestration:remove', service, options, async () => {
       await this.#registry.services.get(service)?.interrupt('The service is removed.');
       await this.#provider.remove(service, this.#registry.call());
       if (this.#registry.services.delete(service)) this.#events.emit('service:removed', { service });
@@ -439,24 +436,29 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   }
 
   /** Runs a verb that changes something, and records who did it and how it ended before the result is given away. */
-  async #change<T>(
-    operation: OrchestrationOperation | 'pause',
+  async #change<N extends `mnops:orchestration:${OrchestrationOperation | 'pause'}`, T>(
+    name: N,
     target: string,
     options: CallOptions,
-    run: () => Promise<T>,
+    run: (fields: OperationFields<N>) => Promise<T>,
   ): Promise<T> {
-    return await this.#do(operation, options, async () => {
-      const event = { actor: this.#config.actor ?? 'application', operation, target };
-      let result: T;
-      try {
-        result = await run();
-      } catch (error) {
-        await this.#audit?.append({ ...event, outcome: 'failed', code: codeOf(error) });
-        throw error;
-      }
-      await this.#audit?.append({ ...event, outcome: 'ok', details: factsOf(result) });
-      return result;
-    });
+    const operation = name.slice('mnops:orchestration:'.length);
+    const event = { actor: this.#config.actor ?? 'application', operation, target };
+    return await this.#do(operation, options, () =>
+      traced(name, { service: target } as OperationFields<N>, async (fields) => {
+        let result: T;
+        try {
+          result = await run(fields);
+        } catch (error) {
+          await this.#audit?.append({ ...event, outcome: 'failed', code: codeOf(error) });
+          throw error;
+        }
+        const facts = factsOf(result);
+        await this.#audit?.append({ ...event, outcome: 'ok', details: facts });
+        Object.assign(fields, { outcome: facts?.['state'] ?? 'ok' });
+        return result;
+      }),
+    );
   }
 
   async #start(call: Call): Promise<void> {

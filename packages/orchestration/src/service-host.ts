@@ -135,8 +135,8 @@ export class ServiceHost {
       await this.save(driver.record);
       events.emit('rollout:started', { service, rolloutId, operation, fromRevision, toRevision });
       result = await traced(
-        'mnops:orchestration:deploy',
-        { service, revision: rollout.to, strategy },
+        'mnops:orchestration:rollout',
+        { service, revision: rollout.to, operation, strategy },
         async (context) => {
           const outcome = await driver.run();
           const made = await this.#result(driver, rollout, stateOf(outcome, driver, rollout), startedMs);

@@ -1,6 +1,7 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import { setMaxListeners } from 'node:events';
 import { coreError, MnopsError } from '@mnops/core';
+import { traced } from '@mnops/core/operations';
 import type { CallOptions, SecretChange, SecretValue } from '@mnops/core/spi';
 import { secretsError } from './codes.js';
 import {
@@ -151,12 +152,17 @@ export class ActorOperations implements SecretOperations {
     const { policy, provider, recorder, lifecycle } = this.#core;
     lifecycle.assertUsable();
     assertPrefix(prefix);
-    // Each path is held to the rules; the record says which part of the store was looked at.
-    await recorder.record({ actor: this.#actor, operation: 'list', path: `${prefix}*` });
-    const records = await this.#core.provide(options, async (call) => {
-      const all = [];
-      for await (const record of provider.list(prefix, call)) all.push(record);
-      return all;
+    const path = `${prefix}*`;
+    const records = await traced('mnops:secrets:list', { provider: provider.id, path }, async (context) => {
+      // Each path is held to the rules; the record says which part of the store was looked at.
+      await recorder.record({ actor: this.#actor, operation: 'list', path });
+      const found = await this.#core.provide(options, async (call) => {
+        const all = [];
+        for await (const record of provider.list(prefix, call)) all.push(record);
+        return all;
+      });
+      context['outcome'] = 'ok';
+      return found;
     });
     for (const record of records) {
       this.#core.expiries.noted(record);

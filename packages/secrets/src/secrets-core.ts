@@ -1,6 +1,6 @@
 import { codeOf, withCall } from '@mnops/core';
 import { type EventHub, eventHub, Lifecycle } from '@mnops/core/lifecycle';
-import { type OperationName, traced } from '@mnops/core/operations';
+import { traced } from '@mnops/core/operations';
 import { type RetryBudget, retry, retryBudget } from '@mnops/core/resilience';
 import type { Call, CallOptions, SecretProvider } from '@mnops/core/spi';
 import { type AccessPolicy, accessPolicy, type SecretAction } from './access/policy.js';
@@ -173,30 +173,30 @@ export class SecretsCore {
    */
   async operate<T>(
     actor: string,
-    action: SecretAction,
+    action: Exclude<SecretAction, 'rotate' | 'audit'>,
     path: string,
     run: (facts: OperationFacts) => Promise<T>,
   ): Promise<T> {
     this.lifecycle.assertUsable();
     assertPath(path);
     await this.recorder.ready();
-    const facts: OperationFacts = {};
-    let code: string | undefined;
-    try {
-      return await traced(channelOf(action), { path, provider: this.provider.id }, async (context) => {
+    return await traced(channelOf(action), { path, provider: this.provider.id }, async (context) => {
+      const facts: OperationFacts = {};
+      let code: string | undefined;
+      try {
         this.policy.assertAllowed(actor, action, path);
-        const result = await run(facts);
+        return await run(facts);
+      } catch (error) {
+        code = codeOf(error) ?? 'unknown';
+        throw error;
+      } finally {
+        // A part of the operation, which fails with it: what cannot be recorded is not handed out.
+        await this.recorder.record({ actor, operation: action, path, ...facts, code });
         if (facts.version !== undefined) context['version'] = facts.version;
         if (facts.cached !== undefined) context['cached'] = facts.cached;
-        context['outcome'] = 'ok';
-        return result;
-      });
-    } catch (error) {
-      code = codeOf(error) ?? 'unknown';
-      throw error;
-    } finally {
-      await this.recorder.record({ actor, operation: action, path, ...facts, code });
-    }
+        if (code === undefined) context['outcome'] = 'ok';
+      }
+    });
   }
 
   /** What was read of the path before does not count any more, and handles follow. */
@@ -225,9 +225,10 @@ export class SecretsCore {
   }
 }
 
-function channelOf(action: SecretAction): OperationName {
-  if (action === 'delete') return 'mnops:secrets:delete';
-  if (action === 'rotate') return 'mnops:secrets:rotate';
+/** The channel of what an actor does; rotations and looks into the audit log are no actor's. */
+function channelOf(action: Exclude<SecretAction, 'rotate' | 'audit'>) {
+  if (action === 'read') return 'mnops:secrets:read';
+  if (action === 'list') return 'mnops:secrets:list';
   if (action === 'lease') return 'mnops:secrets:lease';
-  return action === 'read' || action === 'list' || action === 'audit' ? 'mnops:secrets:read' : 'mnops:secrets:write';
+  return action === 'delete' ? 'mnops:secrets:delete' : 'mnops:secrets:write';
 }

@@ -78,6 +78,18 @@ describe('operationSpans', () => {
     expect(found?.spans.map(({ name }) => name)).toEqual(['check now', 'monitoring evaluate']);
   });
 
+  it('makes no span of what is over at once', async () => {
+    const apm = await started();
+    await apm.trace('GET /', async () => {
+      for (const waited of [false, true]) await traced('mnops:core:audit-append', { waited }, async () => undefined);
+    });
+    const [found] = await tracesOf(apm);
+    expect(found?.spans.map(({ name, attributes }) => [name, attributes['mnops.waited']])).toEqual([
+      ['GET /', undefined],
+      ['core audit-append', true],
+    ]);
+  });
+
   it('listens to the packages that are named, to none, and to nothing after stop', async () => {
     const apm = await started({ traceOperations: ['dr'], registerGlobals: false });
     const none = await started({ traceOperations: false, registerGlobals: false });

@@ -13,7 +13,8 @@ const failed = 2;
 /**
  * Makes spans of what the MNOps packages do in this process: `secrets read`, `dr backup`, `orchestration step`. Each is a
  * child of the span that was active, and the parent of what the operation does. Routine work, such as an evaluation of
- * alert rules, becomes a span only inside another one; this package's own operations never do.
+ * alert rules, becomes a span only inside another one, and none where it is over at once, as a record in memory is; this
+ * package's own operations never do.
  *
  * @param packages - Names such as `secrets`.
  * @returns A function that ends it.
@@ -24,8 +25,9 @@ export function operationSpans(runtime: OtelRuntime, packages: readonly string[]
 
 function spanOf(runtime: OtelRuntime, begun: BegunOperation): CarriedOperation<Context> | undefined {
   const active = runtime.activeContext();
-  const entry: { readonly routine?: boolean } = operationCatalogue[begun.name];
-  if (entry.routine === true && !runtime.hasSpan(active)) return undefined;
+  const { routine = false, instantUnless } = operationCatalogue[begun.name];
+  if (instantUnless !== undefined && begun.context[instantUnless] !== true) return undefined;
+  if (routine && !runtime.hasSpan(active)) return undefined;
   const span = runtime.tracer.startSpan(
     `${begun.package} ${begun.operation}`,
     { attributes: attributesOf(begun.context) },

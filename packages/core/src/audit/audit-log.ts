@@ -119,8 +119,9 @@ class HostedAuditLog implements AuditLog {
 
   append(event: AuditEvent, options: AuditAppendOptions = {}): Promise<void> {
     const { actor, operation: action, outcome } = event;
-    const context = { actor, action, outcome, durable: this.durable };
-    return traced('mnops:core:audit-append', context, () => this.#append(event, options.wait ?? true));
+    const { wait = true } = options;
+    const context = { actor, action, outcome, durable: this.durable, waited: wait && this.durable };
+    return traced('mnops:core:audit-append', context, () => this.#append(event, wait));
   }
 
   async #append(event: AuditEvent, wait: boolean): Promise<void> {

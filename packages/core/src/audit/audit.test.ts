@@ -130,8 +130,21 @@ describe('openAuditLog', () => {
     expect(log.durable).toBe(false);
     expect((await records(log)).map((record) => record.target)).toEqual(['3', '4', '5']);
     expect(await log.verify()).toMatchObject({ intact: true, records: 3 });
-    expect(events.at(-1)).toEqual(['end', { actor: 'alice', action: 'read', outcome: 'ok', durable: false }]);
+    expect(events.at(-1)).toEqual([
+      'end',
+      { actor: 'alice', action: 'read', outcome: 'ok', durable: false, waited: false },
+    ]);
     await log.close();
+  });
+
+  it('says in its events whether an append waits for the disk', async () => {
+    const waited: unknown[] = [];
+    const off = onOperation((one) => one.phase === 'end' && waited.push(one.context['waited']), { packages: ['core'] });
+    const log = await opened();
+    await log.append(event('a'));
+    await log.append(event('b'), { wait: false });
+    off();
+    expect(waited).toEqual([true, false]);
   });
 
   it('gives a sink every line, from which the chain can be verified', async () => {

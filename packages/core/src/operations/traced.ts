@@ -1,12 +1,15 @@
 import type { TracingChannel } from 'node:diagnostics_channel';
-import type { OperationName } from './catalogue/index.js';
+import type { OperationFieldName, OperationName } from './catalogue/index.js';
 import { operationChannels } from './channels.js';
 
 /** A value that an event may carry. */
 export type OperationField = string | number | boolean | null;
 
-/** The fields of one run of an operation. */
+/** The fields of one run of some operation, as those who listen see them. */
 export type OperationContext = Record<string, OperationField>;
+
+/** The fields of one run of an operation, as far as they are known: those that the catalogue names, and no others. */
+export type OperationFields<N extends OperationName> = { [F in OperationFieldName<N>]?: OperationField };
 
 /**
  * Runs one operation and publishes its start, end and failure on the tracing channel of its name
@@ -17,20 +20,20 @@ export type OperationContext = Record<string, OperationField>;
  *
  * @returns What `run` returned.
  */
-export function traced<T>(
-  channel: OperationName,
-  context: OperationContext,
-  run: (context: OperationContext) => Promise<T>,
+export function traced<N extends OperationName, T>(
+  channel: N,
+  context: OperationFields<N>,
+  run: (context: OperationFields<N>) => Promise<T>,
 ): Promise<T> {
   const tracing = operationChannels[channel];
   return tracing.hasSubscribers ? published(tracing, { ...context }, run) : run(context);
 }
 
 /** Like `TracingChannel.tracePromise`, which would put the result onto the context. */
-function published<T>(
+function published<T, F extends object>(
   tracing: TracingChannel<unknown, object>,
-  context: OperationContext,
-  run: (context: OperationContext) => Promise<T>,
+  context: F,
+  run: (context: F) => Promise<T>,
 ): Promise<T> {
   const { start, end, asyncStart, asyncEnd, error } = tracing;
   const failed = (reason: unknown): void => {

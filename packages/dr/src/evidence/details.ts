@@ -1,5 +1,5 @@
 import type { MnopsError } from '@mnops/core';
-import type { OperationContext } from '@mnops/core/operations';
+import type { OperationFields } from '@mnops/core/operations';
 import { drError } from '../codes.js';
 import type { RecoveryOutcome } from '../recovery/recovery-plan.js';
 import type { BackupResult, RestoreResult, ValidationResult } from '../types.js';
@@ -24,7 +24,7 @@ export function backupDetails(result: BackupResult): EvidenceDetails {
 }
 
 /** What the events of a backup carry. */
-export function backupContext(result: BackupResult): OperationContext {
+export function backupContext(result: BackupResult): OperationFields<'mnops:dr:backup'> {
   return {
     snapshot: result.point?.id ?? null,
     files: result.files.length,
@@ -49,9 +49,11 @@ export function restoreDetails(result: RestoreResult): EvidenceDetails {
 }
 
 /** What the events of a restore carry. */
-export function restoreContext(result: RestoreResult): OperationContext {
-  const { point, files, bytes, state } = result;
-  return { source: point.sources.join(','), snapshot: point.id, files: files.length, bytes, outcome: state };
+export function restoreContext(
+  { point, files, bytes, state }: RestoreResult,
+  sources: readonly string[] = point.sources,
+): OperationFields<'mnops:dr:restore'> {
+  return { source: sources.join(','), snapshot: point.id, files: files.length, bytes, outcome: state };
 }
 
 /** What the record of a validation says. */

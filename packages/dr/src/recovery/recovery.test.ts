@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { onOperation } from '@mnops/core/operations';
 import type { HealthReport, HealthSource } from '@mnops/core/spi';
 import { fakeClock } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -75,6 +76,32 @@ describe('recover', () => {
     expect(outcome.phases.map(({ phase, outcome: ended }) => [phase, ended])).toEqual(
       phases.map((phase) => [phase, 'done']),
     );
+  });
+
+  it('restores as an operation of its own, inside that of the plan', async () => {
+    await dr.backup();
+    const events: unknown[] = [];
+    const end = onOperation(({ name, phase, context }) => {
+      if (phase !== 'start') events.push([name, phase, context['source'] ?? context['plan'], context['outcome']]);
+    });
+    try {
+      const plan = { name: 'orders', restore: { sources: ['orders'] }, ready: health(() => 'healthy') };
+      await dr.recover(plan, { outageStartedAt: new Date() });
+      await dr.drill(plan);
+      const late = { ...plan, point: 'latest', ready: health(() => 'unhealthy'), readyTimeoutMs: 0 } as const;
+      await expect(dr.recover(late, { outageStartedAt: new Date() })).rejects.toThrow('was not ready');
+    } finally {
+      end();
+    }
+    const ofRecovery = events.filter((event) => String((event as unknown[])[0]).startsWith('mnops:dr:'));
+    expect(ofRecovery).toEqual([
+      ['mnops:dr:restore', 'end', 'orders', 'exact'],
+      ['mnops:dr:recover', 'end', 'orders', 'passed'],
+      ['mnops:dr:restore', 'end', 'orders', 'exact'],
+      ['mnops:dr:drill', 'end', 'orders', 'passed'],
+      ['mnops:dr:restore', 'end', 'orders', 'exact'],
+      ['mnops:dr:recover', 'error', 'orders', 'failed'],
+    ]);
   });
 
   it('fails by name when the service never answers, with the phases in the evidence', async () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
+import { traced } from '@mnops/core/operations';
 import type { MetricRegistry } from '../metrics/registry.js';
 
 /** Who may scrape. */
@@ -52,9 +53,22 @@ async function serve(
     response.end();
     return;
   }
-  const chunks = Readable.from(body);
-  if (gzip) await pipeline(chunks, createGzip({ level: constants.Z_BEST_SPEED }), response);
-  else await pipeline(chunks, response);
+  const format = contentType.startsWith('application/openmetrics-text') ? 'openmetrics' : 'text';
+  await traced('mnops:monitoring:scrape', { format }, async (fields) => {
+    const chunks = Readable.from(counted(body, (bytes) => Object.assign(fields, { bytes })));
+    if (gzip) await pipeline(chunks, createGzip({ level: constants.Z_BEST_SPEED }), response);
+    else await pipeline(chunks, response);
+  });
+}
+
+/** Passes chunks on, and tells at their end how many bytes they were. */
+async function* counted(body: AsyncIterable<Uint8Array>, tell: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    yield chunk;
+  }
+  tell(bytes);
 }
 
 /** Fails closed: only a plain `true` lets a request in. */

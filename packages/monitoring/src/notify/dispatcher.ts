@@ -92,7 +92,8 @@ class Channel {
   async #deliver(notification: Notification): Promise<string | undefined> {
     const { clock, secrets, deliveryTimeoutMs: timeoutMs } = this.#options;
     try {
-      const context = { notifier: this.#name, status: notification.status, severity: notification.severity };
+      const { key, status, severity } = notification;
+      const context = { notifier: this.#name, key, status, severity };
       await traced('mnops:monitoring:notify', context, () =>
         withCall({ timeoutMs, secrets, clock, signal: this.#controller.signal }, (call) =>
           retry(() => this.notifier.send(notification, call), {

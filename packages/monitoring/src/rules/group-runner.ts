@@ -93,9 +93,12 @@ export class GroupRunner {
     try {
       const source = sources[rule.source ?? 'registry'] as MetricSource;
       const timeoutMs = Math.max(1_000, this.#intervalMs);
-      const samples = await traced('mnops:monitoring:evaluate', { group, alert: rule.alert, source: source.id }, () =>
-        withCall({ timeoutMs, secrets, clock }, (call) => source.query(rule.query, call)),
-      );
+      const asked = { group, alert: rule.alert, source: source.id };
+      const samples = await traced('mnops:monitoring:evaluate', asked, async (context) => {
+        const found = await withCall({ timeoutMs, secrets, clock }, (call) => source.query(rule.query, call));
+        context['series'] = found.length;
+        return found;
+      });
       if (this.#failing.delete(rule.alert)) observer.recovered({ group, alert: rule.alert });
       const { pending, fired, resolved } = state.update(samples);
       for (const alert of pending) observer.pending(alert);

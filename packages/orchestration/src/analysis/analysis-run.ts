@@ -1,3 +1,4 @@
+import { traced } from '@mnops/core/operations';
 import type { Call, Clock, MetricSource } from '@mnops/core/spi';
 import type { AnalysisMetric, Measurement, RolloutAnalysis } from '../deployment.js';
 import { assess, emptyTally, type MetricPhase, type MetricTally, tallied } from './assess.js';
@@ -102,7 +103,13 @@ export class AnalysisRun {
 
   async #measure(state: MetricState, call: Call, leastWindowMs = 0): Promise<void> {
     const { comparison, sources, clock } = this.#options;
-    const measurement = await measure(state.metric, comparison, sources, clock, call, leastWindowMs);
+    const { service, canary: revision } = comparison;
+    const fields = { service, revision, metric: state.metric.name };
+    const measurement = await traced('mnops:orchestration:analysis', fields, async (context) => {
+      const made = await measure(state.metric, comparison, sources, clock, call, leastWindowMs);
+      context['verdict'] = made.verdict;
+      return made;
+    });
     state.last = measurement;
     state.tally = tallied(state.tally, measurement.verdict);
     state.nextMs = clock.monotonic() + (state.metric.intervalMs ?? 10_000);

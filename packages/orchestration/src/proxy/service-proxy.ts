@@ -1,4 +1,5 @@
 import { coreError, systemClock } from '@mnops/core';
+import { traced } from '@mnops/core/operations';
 import type { Clock, MetricSource, RouteCounts, RouteShares, ServiceAddress, Timer } from '@mnops/core/spi';
 import { Figures } from './figures.js';
 import { type FullProxyLimits, fullLimits, type ProxyLimits } from './limits.js';
@@ -110,14 +111,17 @@ export class ServiceProxy {
     const listener = this.#listeners.get(service)?.listener;
     const target = listener?.route.drain(instance);
     if (listener === undefined || target === undefined) return 0;
-    await Promise.all([
-      this.#within(drainMs, target.idle()),
-      this.#within(this.#limits.upgradeDrainMs, target.tunnelsGone()).then(() => target.endTunnels()),
-    ]);
-    const cut = target.requests;
-    if (listener.route.target(instance) === target) listener.route.remove(instance);
-    else target.destroy();
-    return cut;
+    return await traced('mnops:orchestration:drain', { service, instance }, async (context) => {
+      await Promise.all([
+        this.#within(drainMs, target.idle()),
+        this.#within(this.#limits.upgradeDrainMs, target.tunnelsGone()).then(() => target.endTunnels()),
+      ]);
+      const cut = target.requests;
+      context['cut'] = cut;
+      if (listener.route.target(instance) === target) listener.route.remove(instance);
+      else target.destroy();
+      return cut;
+    });
   }
 
   /** The instance is gone; what ran on it fails. */

@@ -281,19 +281,17 @@ export class RolloutDriver {
 
   async #back(): Promise<void> {
     const { from, to, reasons, aborted } = this.#rollout;
-    const { replicas, service } = this.#record;
+    const { replicas } = this.#record;
     const reason = aborted === true ? 'aborted' : (reasons[0]?.code ?? 'failed');
-    await traced('mnops:orchestration:rollback', { service, revision: from ?? '', reason }, async (context) => {
-      await this.#step('roll-back', async () => {
-        if (from === undefined || from === to) {
-          await this.#setReplicas(to, from === undefined ? 0 : replicas);
-          if (from === undefined) await this.#until(({ revisions }) => revisions.length === 0);
-        } else {
-          await this.#backTo(from, replicas);
-        }
-      });
-      context['outcome'] = 'ok';
-    });
+    const back = async (): Promise<void> => {
+      if (from === undefined || from === to) {
+        await this.#setReplicas(to, from === undefined ? 0 : replicas);
+        if (from === undefined) await this.#until(({ revisions }) => revisions.length === 0);
+      } else {
+        await this.#backTo(from, replicas);
+      }
+    };
+    await this.#step('roll-back', back, { revision: from ?? '', reason });
     const { rollout: _, ...record } = this.#record;
     await this.#save({ ...record, failure: { revision: to, reasons, atMs: this.#context.clock.now() } });
   }
@@ -435,12 +433,16 @@ export class RolloutDriver {
     return await this.#context.provider.observe(this.#record.service, this.#call);
   }
 
-  async #step(step: string, run: () => Promise<void>): Promise<void> {
+  async #step(
+    step: string,
+    run: () => Promise<void>,
+    facts: { readonly revision?: string; readonly reason?: string } = {},
+  ): Promise<void> {
     const { clock } = this.#context;
     const startedAt = new Date(clock.now());
     const startedMs = clock.monotonic();
     const { service } = this.#record;
-    await traced('mnops:orchestration:step', { service, revision: this.#rollout.to, step }, run);
+    await traced('mnops:orchestration:step', { service, revision: this.#rollout.to, step, ...facts }, run);
     this.#ended({ step, startedAt, durationMs: clock.monotonic() - startedMs });
   }
 

@@ -131,7 +131,7 @@ export class LeaseSet {
     run: (call: Call) => Promise<T> | undefined,
     options: CallOptions,
   ): Promise<T | undefined> {
-    return traced('mnops:secrets:lease', { provider: this.#core.provider.id, path, step }, async (context) => {
+    return traced('mnops:secrets:lease-step', { provider: this.#core.provider.id, path, step }, async (context) => {
       const result = await this.#core.provide(options, async (call) => run(call));
       context['outcome'] = 'ok';
       return result;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf, coreError, UnsupportedError, withCall } from '@mnops/core';
 import { configError } from '@mnops/core/config';
+import { traced } from '@mnops/core/operations';
 import { startSchedule } from '@mnops/core/schedule';
 import type { Call, CallOptions, HeldLease, Timer } from '@mnops/core/spi';
 import { secretsError } from '../codes.js';
@@ -193,7 +194,13 @@ export class RotationManager {
     this.#core.lifecycle.assertUsable();
     if (this.#running.has(path)) throw inProgress(path);
     const controller = new AbortController();
-    const done = this.#hold(settings, options, controller, work);
+    const fields = { provider: this.#core.provider.id, rotator: settings.rotator.id, path };
+    const done = traced('mnops:secrets:rotate', fields, async (context) => {
+      const state = await this.#hold(settings, options, controller, work);
+      if (state?.version !== undefined) context['version'] = state.version;
+      context['outcome'] = toResult(settings, state).outcome;
+      return state;
+    });
     this.#running.set(path, { controller, done });
     try {
       const state = await done;

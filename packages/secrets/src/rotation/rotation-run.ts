@@ -95,7 +95,7 @@ export class RotationRun {
     const { path, rotator } = this.#settings;
     const next = following[state.step];
     await traced(
-      'mnops:secrets:rotate',
+      'mnops:secrets:rotate-step',
       { provider: this.#provider.id, rotator: rotator.id, path, step: next },
       async (context) => {
         if (state.version !== undefined) context['version'] = state.version;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readTree } from '../structure/source-tree.js';
 import { errorsPage } from './errors-page.js';
+import { operationsPage } from './operations-page.js';
 import { withSnippets } from './snippets.js';
 
 let root = '';
@@ -57,4 +58,20 @@ it('lists every error code with where it is thrown', async () => {
   writeFileSync(join(root, 'packages/dr/src/restore/files.ts'), `throw drError('MNOPS_DR_LOST');\n`);
   const page = await errorsPage(readTree(root));
   expect(page).toContain('| `MNOPS_DR_LOST` | yes | Lost \\| gone. | Look. | `dr/restore` |');
+});
+
+it('lists every operation, and says which of them nobody publishes', async () => {
+  const folder = join(root, 'packages/core/src/operations/catalogue');
+  mkdirSync(folder, { recursive: true });
+  mkdirSync(join(root, 'packages/dr/src'), { recursive: true });
+  for (const id of ['core', 'dr'])
+    writeFileSync(join(root, `packages/${id}/package.json`), `{ "name": "@mnops/${id}" }`);
+  const drill = `'mnops:dr:drill': { fields: ['plan', 'rtoMs'], labelFields: ['plan'] }`;
+  const log = `'mnops:core:log': { fields: ['waited'], labelFields: [], routine: true, instantUnless: 'waited' }`;
+  writeFileSync(join(folder, 'index.ts'), `export const operationCatalogue = { ${log}, ${drill} };\n`);
+  writeFileSync(join(root, 'packages/dr/src/manager.ts'), `traced('mnops:dr:drill', {}, run);\n`);
+  const { text, problems } = await operationsPage(readTree(root));
+  expect(text).toContain('| `drill` | `plan` | `rtoMs` | always |');
+  expect(text).toContain('| `log` |  | `waited` | inside another one, if `waited` |');
+  expect(problems).toEqual(['no source of packages/core publishes mnops:core:log']);
 });

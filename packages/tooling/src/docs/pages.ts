@@ -5,6 +5,7 @@ import { readRecord } from '../benchmarks/record.js';
 import { publishedPackages } from '../repository.js';
 import { filesUnder, type SourceTree } from '../structure/source-tree.js';
 import { errorsPage } from './errors-page.js';
+import { operationsPage } from './operations-page.js';
 import { withSnippets } from './snippets.js';
 
 /** A file whose text, or part of it, follows from others. */
@@ -29,8 +30,10 @@ export async function derivedFiles(tree: SourceTree): Promise<readonly DerivedFi
     const { text, problems } = withSnippets(actual, join(root, 'examples', 'snippets'));
     return { path, actual, wanted: text, problems };
   });
+  const operations = await operationsPage(tree);
   return [
     generated('docs/errors.md', await errorsPage(tree)),
+    { ...generated('docs/operations.md', operations.text), problems: operations.problems },
     generated('docs/benchmarks.md', benchmarksPage(readRecord(root))),
     ...publishedPackages.map((id) => generated(`packages/${id}/LICENSE`, licence)),
     ...pages,
@@ -44,6 +47,6 @@ function snippetPages(root: string): readonly string[] {
     .map((id) => `packages/${id}/README.md`)
     .filter((path) => existsSync(join(root, path)));
   const docs = existsSync(join(root, 'docs')) ? filesUnder(root, 'docs') : [];
-  const pages = docs.filter((path) => path.endsWith('.md') && !/^docs\/(errors|benchmarks)\.md$/.test(path));
+  const pages = docs.filter((path) => path.endsWith('.md') && !/^docs\/(errors|operations|benchmarks)\.md$/.test(path));
   return [...rootPages, ...readmes, ...pages];
 }

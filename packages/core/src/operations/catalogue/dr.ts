@@ -11,7 +11,7 @@ export const drOperations = {
     labelFields: ['source', 'outcome'],
   },
   'mnops:dr:validate': { fields: ['repository', 'findings', 'outcome'], labelFields: ['outcome'] },
-  'mnops:dr:drill': { fields: ['plan', 'rtoMs', 'rpoMs', 'outcome'], labelFields: ['plan', 'outcome'] },
-  'mnops:dr:recover': { fields: ['plan', 'rtoMs', 'rpoMs', 'outcome'], labelFields: ['plan', 'outcome'] },
+  'mnops:dr:drill': { fields: ['plan', 'repository', 'rtoMs', 'rpoMs', 'outcome'], labelFields: ['plan', 'outcome'] },
+  'mnops:dr:recover': { fields: ['plan', 'repository', 'rtoMs', 'rpoMs', 'outcome'], labelFields: ['plan', 'outcome'] },
 } as const;
 drOperations satisfies Readonly<Record<`mnops:dr:${string}`, OperationEntry>>;

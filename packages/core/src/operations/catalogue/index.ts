@@ -18,6 +18,9 @@ type Catalogue = typeof coreOperations &
 /** Name of an operation, which is also the name of its tracing channel. */
 export type OperationName = keyof Catalogue;
 
+/** Names of the fields that the events of an operation may carry. */
+export type OperationFieldName<N extends OperationName> = Catalogue[N]['fields'][number];
+
 /** Every operation that MNOps publishes: the fields of its events, and which of them are safe as metric labels. Public API. */
 export const operationCatalogue: Readonly<Record<OperationName, OperationEntry>> = {
   ...coreOperations,

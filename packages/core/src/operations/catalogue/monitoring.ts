@@ -2,14 +2,14 @@ import type { OperationEntry } from './shape.js';
 
 /** Operations of `@mnops/monitoring`. */
 export const monitoringOperations = {
-  'mnops:monitoring:scrape': { fields: ['format', 'series', 'bytes'], labelFields: ['format'], routine: true },
+  'mnops:monitoring:scrape': { fields: ['format', 'bytes'], labelFields: ['format'], routine: true },
   'mnops:monitoring:evaluate': {
-    fields: ['rule', 'source', 'state', 'series'],
-    labelFields: ['rule', 'source', 'state'],
+    fields: ['group', 'alert', 'source', 'series'],
+    labelFields: ['group', 'alert', 'source'],
     routine: true,
   },
   'mnops:monitoring:notify': {
-    fields: ['notifier', 'alert', 'status', 'severity'],
+    fields: ['notifier', 'key', 'status', 'severity'],
     labelFields: ['notifier', 'status', 'severity'],
   },
 } as const;

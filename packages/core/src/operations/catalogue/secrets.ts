@@ -6,6 +6,7 @@ export const secretsOperations = {
     fields: ['provider', 'path', 'version', 'cached', 'outcome'],
     labelFields: ['provider', 'cached', 'outcome'],
   },
+  'mnops:secrets:list': { fields: ['provider', 'path', 'outcome'], labelFields: ['provider', 'outcome'] },
   'mnops:secrets:refresh': {
     fields: ['provider', 'path', 'version', 'outcome'],
     labelFields: ['provider', 'outcome'],
@@ -13,12 +14,17 @@ export const secretsOperations = {
   },
   'mnops:secrets:write': { fields: ['provider', 'path', 'version', 'outcome'], labelFields: ['provider', 'outcome'] },
   'mnops:secrets:delete': { fields: ['provider', 'path', 'version', 'outcome'], labelFields: ['provider', 'outcome'] },
-  'mnops:secrets:lease': {
+  'mnops:secrets:lease': { fields: ['provider', 'path', 'outcome'], labelFields: ['provider', 'outcome'] },
+  'mnops:secrets:lease-step': {
     fields: ['provider', 'path', 'step', 'outcome'],
     labelFields: ['provider', 'step', 'outcome'],
     routine: true,
   },
   'mnops:secrets:rotate': {
+    fields: ['provider', 'rotator', 'path', 'version', 'outcome'],
+    labelFields: ['provider', 'rotator', 'outcome'],
+  },
+  'mnops:secrets:rotate-step': {
     fields: ['provider', 'rotator', 'path', 'version', 'step', 'outcome'],
     labelFields: ['provider', 'rotator', 'step', 'outcome'],
   },

@@ -6,4 +6,6 @@ export interface OperationEntry {
   readonly labelFields: readonly string[];
   /** It happens by itself, again and again: of interest as a part of something, not alone. Default false. */
   readonly routine?: boolean;
+  /** A run that does not have this field true is over at once: it is worth an event, and no span. */
+  readonly instantUnless?: string;
 }
