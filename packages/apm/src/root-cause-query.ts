@@ -3,7 +3,7 @@ import type { CallOptions, Clock, LogSearch, LogSource, MetricSource, SecretReso
 import * as v from 'valibot';
 import { callsSchema, dateSchema, logIssue, metricSchema, pointIssue } from './analysis/root-cause/input-schema.js';
 import type { CallEdge, LogRecord, MetricSeries } from './analysis/root-cause/inputs.js';
-import type { RootCauseRanking } from './analysis/root-cause/rank.js';
+import { type RootCauseRanking, rankRootCauses } from './analysis/root-cause/rank.js';
 import { loadInputs } from './questions/load-inputs.js';
 import { type MetricQuestion, metricQuestionSchema, metricSourceSchema } from './questions/metric-question.js';
 import type { HeldTrace } from './store/trace-ring.js';
@@ -141,8 +141,6 @@ export async function findRootCauseIn(
     }
   }
   const entry = service === undefined && operation === undefined ? undefined : { service, operation, metric };
-  // Loaded at the first question, because most programs import this package and never ask.
-  const { rankRootCauses } = await import('./analysis/root-cause/rank.js');
   const ranking = rankRootCauses({ ...picked, entry, metrics, logs, calls, at });
   return { ...ranking, windows: { normal, faulty }, notes, elapsedMs: clock.monotonic() - begunAt };
 }

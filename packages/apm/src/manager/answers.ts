@@ -9,12 +9,7 @@ import { findTrace, matchingTraces, recoverableOf } from '../disk/keep-traces.js
 import { type Forecast, type ForecastQuery, forecastOperation } from '../forecast-query.js';
 import { queryRecorded } from '../metrics/query-recorded.js';
 import { checkQuery } from '../query-options.js';
-import {
-  checkedRootCauseQuery,
-  findRootCauseIn,
-  type RootCauseQuery,
-  type RootCauseReport,
-} from '../root-cause-query.js';
+import type { RootCauseQuery, RootCauseReport } from '../root-cause-query.js';
 import { anomalyHealthSource } from '../seams/health-source.js';
 import { traceMetricSource } from '../seams/metric-source.js';
 import { RequestSeries } from '../seams/request-series.js';
@@ -80,6 +75,8 @@ export class Answers {
   }
 
   async findRootCause(input: RootCauseQuery, options: CallOptions): Promise<RootCauseReport> {
+    // Loaded at the first question, because most programs import this package and never ask.
+    const { checkedRootCauseQuery, findRootCauseIn } = await import('../root-cause-query.js');
     const query = checkedRootCauseQuery(input);
     checkCallOptions('findRootCause', options);
     const { ring, kept } = this.#settled();
