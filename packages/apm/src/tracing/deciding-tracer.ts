@@ -110,11 +110,8 @@ export class DecidingTracer {
       const flags = parent === undefined ? randomFlag : parent.traceFlags & randomFlag;
       return this.#unsampled(new UnsampledTrace(this.#ids, question.knownId, flags, decidedState));
     }
-    const outward = tail === 'local' && callerSampled !== true ? decision.record : decision.sample;
-    const result: SamplingResult = {
-      decision: outward,
-      ...(decidedState === undefined ? {} : { traceState: decidedState }),
-    };
+    const outward = tail === 'local' && callerSampled !== true ? follow.record : follow.sample;
+    const result = decidedState === undefined ? outward : { ...outward, traceState: decidedState };
     return this.#record(tracer, name, options, context, above, result, question.knownId);
   }
 
