@@ -1,4 +1,4 @@
-import type { Span, TraceExporter } from '@mnops/core/spi';
+import type { Span } from '@mnops/core/spi';
 import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
 import { type Span as OtelSpan, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { PerformanceMonitoringManager } from '../src/performance-monitoring-manager.js';
@@ -6,6 +6,7 @@ import { adjustedCountOf } from '../src/sampling/adjusted-count.js';
 import { BackEndRates } from '../src/sampling/back-end-rates.js';
 import { headDecider } from '../src/sampling/head-sampler.js';
 import { normal } from '../src/testing/random.js';
+import { testExporter } from '../src/testing/test-exporter.js';
 import { randomIds } from '../src/tracing/random-ids.js';
 
 /** Operations with their share of the traffic, median in microseconds, spread of the logarithm, and share of failures. */
@@ -140,22 +141,13 @@ const keeping: Campaign = defineCampaign({
   shortCount: 10_000,
   async run({ count, random, fail, progress }) {
     let take: (span: Span) => void = () => undefined;
-    const exporter: TraceExporter = {
-      specVersion: 1,
-      kind: 'trace-exporter',
-      id: 'collector',
-      capabilities: {
-        maxRequestBytes: 1e9,
-        maxSpansPerRequest: 5_000,
-        partialSuccess: true,
-        safeToRepeat: true,
-        delivers: 'local',
-      },
-      export: async ({ groups, spanCount }) => {
+    const exporter = testExporter(
+      ({ groups, spanCount }) => {
         for (const { spans } of groups) spans.forEach(take);
         return { accepted: spanCount, rejected: 0 };
       },
-    };
+      { maxSpansPerRequest: 5_000 },
+    );
     const apm = new PerformanceMonitoringManager({
       service: 'sampled',
       registerGlobals: false,

@@ -5,32 +5,22 @@ import { describe, expect, it } from 'vitest';
 import { apmError } from '../codes.js';
 import { randomOf } from '../testing/random.js';
 import { spanOf } from '../testing/spans.js';
+import { testExporter } from '../testing/test-exporter.js';
 import { Dispatcher, type DispatcherOptions } from './dispatcher.js';
 
 type Step = 'ok' | 'hang' | 'lie' | MnopsError | Error | ((batch: SpanBatch) => ExportAnswer | Promise<ExportAnswer>);
 
 function exporterOf(steps: Step[], taken: string[] = []): TraceExporter {
-  return {
-    specVersion: 1,
-    kind: 'trace-exporter',
-    id: 'scripted',
-    capabilities: {
-      maxRequestBytes: 1e6,
-      maxSpansPerRequest: 100,
-      partialSuccess: true,
-      safeToRepeat: true,
-      delivers: 'local',
-    },
-    async export(batch) {
-      const step = steps.shift() ?? 'ok';
-      if (step === 'hang') return await new Promise<ExportAnswer>(() => undefined);
-      if (step === 'lie') return { accepted: 1e9, rejected: Number.NaN };
-      if (typeof step === 'function') return await step(batch);
-      if (step !== 'ok') throw step;
-      for (const { spans } of batch.groups) taken.push(...spans.map(({ spanId }) => spanId));
-      return { accepted: batch.spanCount, rejected: 0 };
-    },
+  const take = async (batch: SpanBatch): Promise<ExportAnswer> => {
+    const step = steps.shift() ?? 'ok';
+    if (step === 'hang') return await new Promise<ExportAnswer>(() => undefined);
+    if (step === 'lie') return { accepted: 1e9, rejected: Number.NaN };
+    if (typeof step === 'function') return await step(batch);
+    if (step !== 'ok') throw step;
+    for (const { spans } of batch.groups) taken.push(...spans.map(({ spanId }) => spanId));
+    return { accepted: batch.spanCount, rejected: 0 };
   };
+  return testExporter(take, { id: 'scripted', maxSpansPerRequest: 100 });
 }
 
 function dispatcherOf(exporter: TraceExporter, more: Partial<DispatcherOptions> = {}) {

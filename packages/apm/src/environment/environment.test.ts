@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TraceExporter } from '@mnops/core/spi';
 import { describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { testExporter } from '../testing/test-exporter.js';
 import type { ExporterName } from './exporters.js';
 import { apmConfigFromEnvironment } from './index.js';
 import { type EnvironmentConfig, readEnvironment } from './read-environment.js';
@@ -21,25 +22,9 @@ async function read(source: Readonly<Record<string, string>>): Promise<Read> {
   const result = await readEnvironment(source, async (name: ExporterName) => (options): TraceExporter => {
     const { client, ...rest } = options;
     loaded[name] = client === undefined ? rest : { ...rest, client: 'own' };
-    return exporter(name);
+    return testExporter(({ spanCount }) => ({ accepted: spanCount, rejected: 0 }), { id: name });
   });
   return { ...result, loaded };
-}
-
-function exporter(id: string): TraceExporter {
-  return {
-    specVersion: 1,
-    kind: 'trace-exporter',
-    id,
-    capabilities: {
-      maxRequestBytes: 1,
-      maxSpansPerRequest: 1,
-      partialSuccess: false,
-      safeToRepeat: true,
-      delivers: 'local',
-    },
-    export: async ({ spanCount }) => ({ accepted: spanCount, rejected: 0 }),
-  };
 }
 
 describe('apmConfigFromEnvironment', () => {

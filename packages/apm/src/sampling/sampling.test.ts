@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { APMConfig } from '../config.js';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import { randomOf } from '../testing/random.js';
+import { testExporter } from '../testing/test-exporter.js';
 import { adjustedCountOf } from './adjusted-count.js';
 
 const managers: PerformanceMonitoringManager[] = [];
@@ -24,22 +25,10 @@ async function started(config: APMConfig): Promise<PerformanceMonitoringManager>
 
 function collector(answer: Partial<ExportAnswer> = {}): { exporter: TraceExporter; spans: Span[] } {
   const spans: Span[] = [];
-  const exporter: TraceExporter = {
-    specVersion: 1,
-    kind: 'trace-exporter',
-    id: 'collector',
-    capabilities: {
-      maxRequestBytes: 1e9,
-      maxSpansPerRequest: 1_000,
-      partialSuccess: true,
-      safeToRepeat: true,
-      delivers: 'local',
-    },
-    export: async ({ groups, spanCount }) => {
-      spans.push(...groups.flatMap((group) => group.spans));
-      return { accepted: spanCount, rejected: 0, ...answer };
-    },
-  };
+  const exporter = testExporter(({ groups, spanCount }) => {
+    spans.push(...groups.flatMap((group) => group.spans));
+    return { accepted: spanCount, rejected: 0, ...answer };
+  });
   return { exporter, spans };
 }
 
