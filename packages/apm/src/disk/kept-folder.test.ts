@@ -1,6 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
+import { openRecordLog } from '@mnops/core/files';
 import type { Span, StorageDamage } from '@mnops/core/spi';
 import { fakeClock } from '@mnops/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -243,5 +246,104 @@ describe('a folder', () => {
     await apm.stop();
     const second = await started();
     expect(second.apm.baselines()[0]?.count).toBe(5);
+  });
+
+  it('is made again when it is removed while it is in use, and belongs to its process', async () => {
+    const { apm, clock, damage } = await started();
+    await apm.ingest(requests(1, 5));
+    await apm.flush();
+    await rm(folder, { recursive: true });
+    await apm.ingest(requests(100, 5));
+    await expect
+      .poll(async () => {
+        await clock.advance(1_000);
+        return (await readdir(folder).catch(() => [])).length;
+      })
+      .toBeGreaterThan(1);
+    await apm.ingest(requests(200, 5));
+    await apm.flush();
+    expect(damage.map(({ file }) => file)).toEqual([folder]);
+    expect(apm.status).toBe('ready');
+    const other = await started();
+    await other.apm.flush();
+    await other.apm.stop();
+    await apm.stop();
+    const next = await started();
+    expect(next.apm.baselines({ operation: 'GET /' })[0]?.count).toBe(15);
+    expect((await found(next.apm)).length).toBeGreaterThanOrEqual(10);
+  });
+
+  it('is used beside things that are not ours: pipes, folders in the place of locks, names with control characters', async () => {
+    const first = await started();
+    await first.apm.ingest(requests(1, 5));
+    await first.apm.stop();
+    execFileSync('mkfifo', [join(folder, 'numbers', 'aa.num'), join(folder, 'traces', '000000001-aa.trc')]);
+    await mkdir(join(folder, 'bb.lock'));
+    await writeFile(join(folder, 'numbers', 'bb.num'), 'MNAPMNUM');
+    await writeFile(join(folder, 'numbers', 'a\u001b[31m.num'), 'theirs');
+    await writeFile(join(folder, 'numbers', 'cc.num.new'), 'half');
+    const { apm } = await started();
+    expect(apm.status).toBe('ready');
+    expect(apm.baselines({ operation: 'GET /' })[0]?.count).toBe(5);
+    expect(await readdir(join(folder, 'numbers'))).not.toContain('cc.num.new');
+  });
+
+  it('gives no trace that cannot be read whole, though its record is', async () => {
+    const first = await started();
+    await first.apm.ingest(requests(1, 3));
+    await first.apm.stop();
+    const [file = ''] = await segments();
+    const log = await openRecordLog({ file, magic: 'MNAPMTRC', version: 1 });
+    const span = {
+      name: 'a',
+      kind: 'server',
+      spanId: idOf(9).slice(16),
+      resource: 0,
+      scope: 0,
+      status: { code: 'ok' },
+    };
+    const rest = { startTimeUnixNano: '1', durationNano: '1', attributes: {}, events: [], links: [] };
+    const bodies: unknown[] = [
+      { ...span, ...rest, attributes: null },
+      { ...span, ...rest, status: undefined },
+      { ...span, ...rest, resource: 7 },
+      { ...span, ...rest, links: [null] },
+      { ...span, ...rest, events: [{ timeUnixNano: '1' }] },
+      { ...span, ...rest, name: 7 },
+      null,
+    ];
+    for (const odd of bodies) {
+      const trace = { traceId: idOf(77), startMs, endMs: startMs, hasError: false, cut: 0, spans: [odd] };
+      const head = Buffer.alloc(36);
+      head[0] = 1;
+      head.writeUInt16BE(1, 2);
+      head.writeDoubleBE(startMs, 4);
+      head.writeDoubleBE(startMs, 12);
+      head.write(idOf(77), 20, 'hex');
+      const body = { resources: [{}], scopes: [{ name: 's' }], traces: [trace] };
+      await log.append(Buffer.concat([head, deflateRawSync(JSON.stringify(body))]));
+    }
+    await log.close();
+    const { apm } = await started();
+    const query = { service: 'shop', attributes: { a: 'b' } };
+    expect(await found(apm, query)).toEqual([]);
+    expect(await found(apm)).toHaveLength(3);
+    expect(await apm.getTrace(idOf(77))).toBeUndefined();
+  });
+
+  it('keeps what is new after a wall clock was put back', async () => {
+    const first = await started({ store: { maxDiskBytes: 65_536 } }, startMs + 30 * 86_400_000);
+    for (let from = 1; from <= 3_000; from += 500) {
+      await first.apm.ingest(requests(from, 500));
+      await first.apm.flush();
+    }
+    await first.apm.stop();
+    const { apm } = await started({ store: { maxTraces: 50, maxDiskBytes: 65_536 } });
+    for (let from = 10_000; from < 13_000; from += 500) {
+      await apm.ingest(requests(from, 500));
+      await apm.flush();
+    }
+    await apm.ingest(requests(20_000, 50));
+    expect((await found(apm)).filter((id) => id >= idOf(10_000) && id < idOf(20_000)).length).toBeGreaterThan(500);
   });
 });

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '@mnops/core';
 import { acquireFileLock, ensureFolder, type FileLock } from '@mnops/core/files';
@@ -5,7 +6,7 @@ import type { Clock, StorageDamage, Timer } from '@mnops/core/spi';
 import type { SharedFigures } from '../snapshot/shared-figures.js';
 import type { Source } from '../snapshot/source-state.js';
 import type { HeldTrace } from '../store/trace-ring.js';
-import { listNumbers, readNumbers, writeNumbers } from './numbers-file.js';
+import { listNumbers, readNumbers, removeUnfinished, writeNumbers } from './numbers-file.js';
 import { TraceKeeper } from './trace-keeper.js';
 import { TraceSegments } from './trace-segments.js';
 
@@ -162,7 +163,8 @@ export class KeptFolder {
     const { clock, degrade, recover } = this.#options;
     if (this.#retryAtMs !== undefined && clock.monotonic() < this.#retryAtMs && !this.#closed) return;
     try {
-      if (this.#lock === undefined && this.#retryAtMs !== undefined) await this.#open();
+      if (this.#lock !== undefined && (await isRemoved(this.#lock.path))) await this.#startAnew(this.#lock);
+      else if (this.#lock === undefined && this.#retryAtMs !== undefined) await this.#open();
       await work();
       if (this.#retryAtMs === undefined) return;
       this.#retryAtMs = undefined;
@@ -173,6 +175,23 @@ export class KeptFolder {
     }
   }
 
+  /** In a folder that was removed and is made again: a file that was open is nowhere, and nobody else may take this name. */
+  async #startAnew(lock: FileLock): Promise<void> {
+    this.#tell({
+      code: 'MNOPS_CORE_STORAGE_FAILED',
+      file: this.#options.folder,
+      offset: 0,
+      records: 1,
+      remedy: 'None: the folder was removed while it was in use. What comes from now on is written to a new one.',
+    });
+    this.#lock = undefined;
+    await lock.release().catch(() => undefined);
+    await this.#segments.close().catch(() => undefined);
+    await ensureFolder(this.#tracesFolder);
+    await ensureFolder(this.#numbersFolder);
+    this.#lock = await acquireFileLock(this.#lockFile(this.#owner), { purpose: 'traces and numbers' });
+  }
+
   /**
    * Finds a name for this process and takes over from those that ended: their torn files are mended, the numbers of the
    * first become this process's own, those of the others are counted in.
@@ -181,15 +200,22 @@ export class KeptFolder {
     const { shared } = this.#options;
     await ensureFolder(this.#tracesFolder);
     await ensureFolder(this.#numbersFolder);
-    const withNumbers = await listNumbers(this.#numbersFolder);
-    const owners = new Set([...withNumbers, ...(await this.#segments.list()).map(({ owner }) => owner)]);
+    const { whole: withNumbers, unfinished } = await listNumbers(this.#numbersFolder);
+    const owners = new Set([...withNumbers, ...unfinished, ...(await this.#segments.list()).map(({ owner }) => owner)]);
     let adopted = false;
     for (const owner of owners) {
       const lock = await this.#tryLock(owner);
       if (lock === undefined) continue;
       for (const damage of await this.#segments.mend(owner)) this.#tell(damage);
+      if (unfinished.includes(owner)) await removeUnfinished(this.#numbersFolder, owner);
+      if (owner === this.#owner) {
+        // Its own of before a failure: all of that is known here.
+        this.#lock = lock;
+        adopted = true;
+        continue;
+      }
       const source = withNumbers.includes(owner) ? await this.#readNumbers(owner) : undefined;
-      if (source !== undefined && !adopted && shared !== undefined) {
+      if (source !== undefined && !adopted && this.#owner === '' && shared !== undefined) {
         shared.adopt(source);
         this.#lock = lock;
         this.#owner = owner;
@@ -200,7 +226,7 @@ export class KeptFolder {
       await lock.release();
     }
     if (!adopted) {
-      this.#owner = shared?.id ?? `p${process.pid.toString(36)}${Math.floor(this.#options.clock.now()).toString(36)}`;
+      this.#owner ||= shared?.id ?? `p${process.pid.toString(36)}${Math.floor(this.#options.clock.now()).toString(36)}`;
       this.#lock = await acquireFileLock(this.#lockFile(this.#owner), { purpose: 'traces and numbers' });
     }
     await this.#segments.prune();
@@ -213,6 +239,12 @@ export class KeptFolder {
       return await acquireFileLock(this.#lockFile(owner), { purpose: 'traces and numbers' });
     } catch (error) {
       if (codeOf(error) === 'MNOPS_CORE_LOCKED') return undefined;
+      // One name that cannot be locked must not keep this process from its own files.
+      const isOdd = await stat(this.#lockFile(owner)).then(
+        (facts) => !facts.isFile(),
+        () => false,
+      );
+      if (isOdd) return undefined;
       throw error;
     }
   }
@@ -237,5 +269,14 @@ export class KeptFolder {
   #tell(damage: StorageDamage): void {
     this.#damagedRecords += damage.records;
     this.#options.damaged(damage);
+  }
+}
+
+async function isRemoved(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
   }
 }

@@ -1,7 +1,7 @@
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, MnopsError, storageError } from '@mnops/core';
-import { ensureFolder, openRecordLog, type RecordLog } from '@mnops/core/files';
+import { ensureFolder, openRecordLog } from '@mnops/core/files';
 import type { StorageDamage } from '@mnops/core/spi';
 import type { Edge, Node } from '../analysis/edge-table.js';
 import { LatencySketch } from '../analysis/latency-sketch.js';
@@ -20,6 +20,7 @@ import {
 const format = { magic: 'MNAPMNUM', version: 1 } as const;
 const maxRecordBytes = 67_108_864;
 const fileName = /^([0-9a-z-]{1,64})\.num$/;
+const unfinishedForm = /^([0-9a-z-]{1,64})\.num\.new(?:\.rewrite)?$/;
 
 /** What was read of one file of numbers. */
 export interface ReadNumbers {
@@ -32,39 +33,45 @@ export function numbersFile(folder: string, id: string): string {
   return join(folder, `${id}.num`);
 }
 
-/** Ids of the processes whose numbers are in a folder. */
-export async function listNumbers(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
+/** Ids of the processes whose numbers are in a folder, and of those that ended while they wrote some. */
+export async function listNumbers(
+  folder: string,
+): Promise<{ readonly whole: string[]; readonly unfinished: string[] }> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return [];
     throw storageError('read', folder, error);
   });
-  return names
-    .map((name) => fileName.exec(name)?.[1])
-    .filter((id) => id !== undefined)
-    .sort();
+  // Only plain files: a pipe would be waited for.
+  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  const idsOf = (form: RegExp): string[] => names.flatMap((name) => form.exec(name)?.[1] ?? []).sort();
+  return { whole: idsOf(fileName), unfinished: idsOf(unfinishedForm) };
 }
 
-/** Replaces the numbers of one process in one step: a crash leaves the old ones or the new ones. */
+/** Replaces the numbers of one process in one step: a crash leaves the old ones or the new ones, or none before the first. */
 export async function writeNumbers(folder: string, source: Omit<Source, 'bytes'>): Promise<void> {
   await ensureFolder(folder);
-  const log = await openForWriting(numbersFile(folder, source.id));
+  const unfinished = join(folder, unfinishedName(source.id));
+  await removeUnfinished(folder, source.id);
+  const log = await openRecordLog({ file: unfinished, ...format, maxRecordBytes });
   try {
     await log.rewrite(recordsOf(source));
   } finally {
     await log.close();
   }
+  const file = numbersFile(folder, source.id);
+  await rename(unfinished, file).catch((error: unknown) => {
+    throw storageError('replace', file, error);
+  });
 }
 
-/** A file that cannot be read must not keep new numbers from being written. */
-async function openForWriting(file: string): Promise<RecordLog> {
-  const options = { file, ...format, maxRecordBytes };
-  try {
-    return await openRecordLog(options);
-  } catch (error) {
-    if (codeOf(error) !== 'MNOPS_CORE_STORAGE_UNREADABLE') throw error;
-    await unlink(file);
-    return await openRecordLog(options);
-  }
+/** Removes what a process left that ended while it wrote its numbers. */
+export async function removeUnfinished(folder: string, id: string): Promise<void> {
+  await rm(join(folder, unfinishedName(id)), { force: true });
+  await rm(join(folder, `${unfinishedName(id)}.rewrite`), { force: true });
+}
+
+function unfinishedName(id: string): string {
+  return `${id}.num.new`;
 }
 
 function* recordsOf({ id, sequence, atMs, operations, map }: Omit<Source, 'bytes'>): Iterable<Buffer> {

@@ -71,7 +71,7 @@ export async function unpackTraces(bytes: Uint8Array): Promise<HeldTrace[]> {
   const body = bytes.subarray(headBytes + 16 * head.traceIds.length);
   const text = (await inflate(body, { maxOutputLength: maxUnpackedBytes })).toString('utf8');
   const { resources, scopes, traces } = JSON.parse(text, revive) as Body;
-  return traces.map((trace) => ({
+  const unpacked = traces.map((trace) => ({
     ...trace,
     spans: trace.spans.map((span) => ({
       ...span,
@@ -83,6 +83,41 @@ export async function unpackTraces(bytes: Uint8Array): Promise<HeldTrace[]> {
       scope: scopes[span.scope] as SpanScope,
     })),
   }));
+  if (!unpacked.every(isTrace)) throw new RangeError('not a record of traces');
+  return unpacked;
+}
+
+/** Whether whatever reads traces can read this one: a whole record may come from another program or another version. */
+function isTrace({ traceId, startMs, endMs, hasError, cut, spans }: HeldTrace): boolean {
+  return (
+    /^[0-9a-f]{32}$/.test(traceId) &&
+    Number.isFinite(startMs) &&
+    Number.isFinite(endMs) &&
+    Number.isFinite(cut) &&
+    typeof hasError === 'boolean' &&
+    spans.every(isSpan)
+  );
+}
+
+function isSpan({
+  spanId,
+  parentSpanId,
+  name,
+  kind,
+  status,
+  attributes,
+  resource,
+  scope,
+  events,
+  links,
+}: Span): boolean {
+  const texts = [spanId, parentSpanId ?? '', name, kind, status.code, scope.name];
+  const records = [attributes, resource, scope, ...events.map((event) => event.attributes), ...links];
+  return texts.every((text) => typeof text === 'string') && records.every(isRecord);
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The JSON text, in which resources and scopes, that most spans share, stand once. */

@@ -58,7 +58,8 @@ export class TraceSegments {
   async append(owner: string, payload: Uint8Array): Promise<void> {
     const nowMs = this.#options.now();
     const isFull = (log: RecordLog): boolean =>
-      log.sizeBytes >= this.#segmentBytes || nowMs - this.#currentSinceMs > longestSegmentMs;
+      // A wall clock may jump, in both directions.
+      log.sizeBytes >= this.#segmentBytes || Math.abs(nowMs - this.#currentSinceMs) > longestSegmentMs;
     if (this.#current !== undefined && isFull(this.#current)) await this.close();
     if (this.#bytes + payload.length > this.#options.maxBytes) await this.prune(payload.length);
     this.#current ??= await this.#begin(owner, nowMs);
@@ -104,7 +105,8 @@ export class TraceSegments {
     let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     for (const segment of segments.toReversed()) {
       const old = now() - segment.modifiedMs > maxAgeMs;
-      if (!old && bytes + room <= maxBytes) break;
+      // Names go on after a wall clock was put back, times of files do not.
+      if (!old && bytes + room <= maxBytes) continue;
       if (segment.file === this.#current?.file) await this.close();
       await unlink(segment.file).catch((error: unknown) => {
         if (codeOf(error) !== 'ENOENT') throw storageError('remove', segment.file, error);
@@ -125,7 +127,10 @@ export class TraceSegments {
   async #begin(owner: string, nowMs: number): Promise<RecordLog> {
     const { folder } = this.#options;
     await ensureFolder(folder);
-    this.#lastName = Math.max(this.#lastName + 1, Math.floor(nowMs));
+    // What is written now is the newest, even where a file bears a time that is still to come.
+    const [newest] = await this.list();
+    const newestName = newest === undefined ? 0 : Number.parseInt(newest.name.slice(0, 9), 36);
+    this.#lastName = Math.max(this.#lastName + 1, newestName + 1, Math.floor(nowMs));
     this.#currentSinceMs = nowMs;
     const name = `${this.#lastName.toString(36).padStart(9, '0')}-${owner}.trc`;
     return await openRecordLog({ file: join(folder, name), ...format, maxRecordBytes: 268_435_456 });

@@ -65,7 +65,7 @@ export function folderRecoverable(host: RecoverableHost): Recoverable {
 async function save(folder: string, to: SnapshotSink, call: Call): Promise<void> {
   const sink = manifestSink(to, call);
   // Numbers are replaced as a whole, so that a file is read at once or it changes under the reader.
-  for (const id of await listNumbers(join(folder, 'numbers'))) {
+  for (const id of (await listNumbers(join(folder, 'numbers'))).whole) {
     const content = await readFile(numbersFile(join(folder, 'numbers'), id)).catch(absent);
     if (content !== undefined) await sink.add({ path: `numbers/${id}.num` }, content);
   }
@@ -88,7 +88,7 @@ async function verifyFolder(folder: string, call: Call): Promise<readonly Recove
     call.signal.throwIfAborted();
     for (const { offset, records } of await inspectSegment(file)) found(`traces/${name}`, offset, records);
   }
-  for (const id of await listNumbers(join(folder, 'numbers'))) {
+  for (const id of (await listNumbers(join(folder, 'numbers'))).whole) {
     call.signal.throwIfAborted();
     const path = `numbers/${id}.num`;
     try {
