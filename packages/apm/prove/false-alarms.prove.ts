@@ -30,14 +30,17 @@ const campaign: Campaign = defineCampaign({
   async run({ count, seed, fail, progress }) {
     for (let i = 0; i < count; i += 1) {
       if (i % 50 === 0) progress(i);
-      const faulty = i % 4 === 3;
+      // All of a trial follows from its own seed, so that one can be run again alone.
+      const trialSeed = seed + i;
+      const again = `again: --seed ${trialSeed} --n 1`;
+      const faulty = trialSeed % 4 === 3;
       const list = faulty ? faults : variants;
-      const variant = list[Math.floor(i / 4) % list.length] ?? {};
-      const { opened } = simulate({ ...steady, seed: seed + i, ...variant });
+      const variant = list[Math.floor(trialSeed / 4) % list.length] ?? {};
+      const { opened } = simulate({ ...steady, seed: trialSeed, ...variant });
       const early = opened.filter(({ atMs }) => !faulty || atMs < 60_000);
-      if (early.length > 0) fail(`trial ${i}: ${early[0]?.anomaly.signal} where nothing was wrong`);
+      if (early.length > 0) fail(`trial ${i}, ${again}: ${early[0]?.anomaly.signal} where nothing was wrong`);
       if (faulty && !opened.some(({ atMs }) => atMs >= 60_000 && atMs < 80_000))
-        fail(`trial ${i}: fault not found in 20 s`);
+        fail(`trial ${i}, ${again}: fault not found in 20 s`);
     }
     progress(count);
   },

@@ -19,7 +19,8 @@ export async function runCampaign(campaign: Campaign, run: CampaignRun): Promise
   const fail = (what: string): void => {
     failed += 1;
     // The first failures tell; ten thousand lines do not.
-    if (failed <= 20) print(`    failed: ${what}`);
+    // With the seed: what failed once in thousands must be found again.
+    if (failed <= 20) print(`    failed (seed ${seed}): ${what}`);
   };
   const progress = (trials: number): void => {
     done = trials;

@@ -149,7 +149,10 @@ describe('campaigns', () => {
         progress(done);
       }
     };
-    const row = await runCampaign({ ...campaign, run }, quiet);
+    const printed: string[] = [];
+    const row = await runCampaign({ ...campaign, run }, { ...quiet, print: (text) => printed.push(text) });
+    // With the seed, so that it can be tried again.
+    expect(printed).toEqual(['    failed (seed 1): the fourth']);
     expect(row).toEqual({ package: 'dr', bar: 'D2', name: 'kill', tried: 10, failed: 1, goal: '0 lost', met: false });
   });
 
