@@ -10,8 +10,10 @@ import {
   errorStatus,
   ignores,
   isOfficial,
+  layOver,
   namesParent,
   watchEvents,
+  withoutDeadLayers,
 } from './instrumentation.js';
 import {
   errorType,
@@ -39,7 +41,8 @@ interface ClientModule {
 export function instrumentClients(instrumentation: ActiveInstrumentation): () => void {
   const undo = (['http', 'https'] as const).map((scheme) => {
     const target = (scheme === 'http' ? http : https) as unknown as ClientModule;
-    const { request, get } = target;
+    const request = withoutDeadLayers(target.request);
+    const get = withoutDeadLayers(target.get);
     const traced = (...parameters: unknown[]): ClientRequest => {
       if (!instrumentation.active || isOfficial(target.request) || isOfficial(request)) {
         return Reflect.apply(request, target, parameters);
@@ -55,11 +58,14 @@ export function instrumentClients(instrumentation: ActiveInstrumentation): () =>
       sent.end();
       return sent;
     };
+    const undone = [layOver(traced, request), layOver(got, get)];
     target.request = named('request', traced);
     target.get = named('get', got);
     return () => {
-      if (target.request === traced) target.request = request;
-      if (target.get === got) target.get = get;
+      for (const one of undone) one();
+      // Somebody else's layer on top stays, and leads through ours.
+      target.request = withoutDeadLayers(target.request);
+      target.get = withoutDeadLayers(target.get);
     };
   });
   syncBuiltinESMExports();

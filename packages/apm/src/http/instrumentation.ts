@@ -65,6 +65,34 @@ export function announce({ options }: ActiveInstrumentation, span: Span, facts: 
   } catch {}
 }
 
+/** Marks a function of ours that stands in the place of another one; the same in every copy of this package. */
+const layerKey = Symbol.for('mnops.apm.http.layer');
+
+interface Layer {
+  readonly below: unknown;
+  /** False once it was undone: it only passes on. */
+  live: boolean;
+}
+
+/** Marks a function that stands in the place of another one. The function that comes back says that it was undone. */
+export function layOver<T extends (...values: never[]) => unknown>(above: T, below: T): () => void {
+  const layer: Layer = { below, live: true };
+  Object.defineProperty(above, layerKey, { value: layer, enumerable: false });
+  return () => {
+    layer.live = false;
+  };
+}
+
+/** What a function leads to without layers of ours that were undone, but could not be taken off: others lay on them. */
+export function withoutDeadLayers<T>(top: T): T {
+  let current: unknown = top;
+  for (;;) {
+    const layer = (current as { readonly [layerKey]?: Layer } | undefined)?.[layerKey];
+    if (layer === undefined || layer.live) return current as T;
+    current = layer.below;
+  }
+}
+
 const officialNames = new Set(['incomingRequest', 'outgoingRequest', 'outgoingGetRequest', 'httpsOutgoingRequest']);
 
 /** Marks that OpenTelemetry's instrumentations leave on functions. */

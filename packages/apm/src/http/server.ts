@@ -7,8 +7,10 @@ import {
   errorStatus,
   ignores,
   isOfficial,
+  layOver,
   serverKind,
   watchEvents,
+  withoutDeadLayers,
 } from './instrumentation.js';
 import {
   errorType,
@@ -50,8 +52,7 @@ export function instrumentServers(instrumentation: ActiveInstrumentation): () =>
 }
 
 function wrapEmit(prototype: Prototype, scheme: 'http' | 'https', instrumentation: ActiveInstrumentation): () => void {
-  const before = Object.getOwnPropertyDescriptor(prototype, 'emit');
-  const original = prototype.emit;
+  const original = withoutDeadLayers(prototype.emit);
   const emit: Emit = function (this: unknown, event, ...values) {
     const pass = (): boolean => Reflect.apply(original, this, [event, ...values]) as boolean;
     const [request, response] = values as [IncomingMessage & { [seen]?: true }, ServerResponse];
@@ -65,12 +66,18 @@ function wrapEmit(prototype: Prototype, scheme: 'http' | 'https', instrumentatio
     }
     return enter === undefined ? pass() : enter(pass);
   };
-  Object.defineProperty(prototype, 'emit', { value: emit, configurable: true, writable: true, enumerable: false });
+  const undone = layOver(emit, original);
+  setEmit(prototype, emit);
   return () => {
-    if (prototype.emit !== emit) return;
-    if (before === undefined) Reflect.deleteProperty(prototype, 'emit');
-    else Object.defineProperty(prototype, 'emit', before);
+    undone();
+    setEmit(prototype, withoutDeadLayers(prototype.emit));
   };
+}
+
+function setEmit(prototype: Prototype, emit: Emit): void {
+  const inherited = (Object.getPrototypeOf(prototype) as Prototype | null)?.emit;
+  if (emit === inherited) Reflect.deleteProperty(prototype, 'emit');
+  else Object.defineProperty(prototype, 'emit', { value: emit, configurable: true, writable: true, enumerable: false });
 }
 
 /** @returns Runs the listeners inside the span; what they throw passes through. */
