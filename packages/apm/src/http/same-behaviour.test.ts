@@ -328,6 +328,18 @@ const scenes: readonly (readonly [string, (scene: Scene) => Promise<void>, reado
     ['client GET  ECONNRESET error', 'client GET 200  unset', 'server GET  aborted error', 'server GET 200  unset'],
   ],
   [
+    'a handler that throws',
+    async ({ serve, follow, log }) => {
+      const url = await serve((_request, response) => {
+        setImmediate(() => response.destroy());
+        throw Object.assign(new Error('mine'), { code: 'MINE' });
+      });
+      process.setUncaughtExceptionCaptureCallback((error) => log(`uncaught ${codeOf(error)}`));
+      await follow(http.get(url)).finally(() => process.setUncaughtExceptionCaptureCallback(null));
+    },
+    ['client GET  ECONNRESET error', 'server GET  MINE error'],
+  ],
+  [
     'listeners that are taken away',
     async ({ serve, follow }) => {
       const url = await serve((request, response) => {

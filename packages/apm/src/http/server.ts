@@ -103,13 +103,14 @@ function begin(
   );
   metadata.span = span;
   announce(instrumentation, span, facts);
+  let thrown = false;
   const ended = (): void => {
     const route = routeOf(instrumentation, request) ?? metadata.route;
     if (route !== undefined) {
       span.setAttribute('http.route', route);
       span.updateName(spanName(facts.method, route));
     }
-    describeAnswer(span, response);
+    describeAnswer(span, response, thrown);
     span.end();
   };
   const enter = inside(instrumentation, trace.setSpan(context, span), request, response, ended);
@@ -117,6 +118,7 @@ function begin(
     try {
       return enter(run);
     } catch (error) {
+      thrown = true;
       span.recordException(error as Error);
       span.setAttribute('error.type', errorType(error));
       span.setStatus({ code: errorStatus });
@@ -183,9 +185,11 @@ function incomingAttributes(request: IncomingMessage, facts: HttpRequestFacts): 
   };
 }
 
-function describeAnswer(span: Span, response: ServerResponse): void {
+function describeAnswer(span: Span, response: ServerResponse, thrown: boolean): void {
   const { statusCode, headersSent, writableFinished } = response;
   if (headersSent) span.setAttribute('http.response.status_code', statusCode);
+  // What was thrown says more than how the answer ended because of it.
+  if (thrown) return;
   if (headersSent && statusCode >= 500) {
     span.setAttribute('error.type', String(statusCode));
     span.setStatus({ code: errorStatus });
