@@ -1,7 +1,8 @@
 import type { Span, SpanAttributes, SpanBatch } from '@mnops/core/spi';
+import { JsonWriter, jsonText, type ReadyText } from './json-writer.js';
 import { hasIsRemote, isRemote, kindNumbers, statusNumbers } from './otlp-numbers.js';
 
-/** Names and values made from data must not pile up: a full table of names begins anew, one of values stays as it is. */
+/** Names and values made from data must not pile up: full tables begin anew, but one name's values stay as they are. */
 const maxNames = 1_024;
 const maxValues = 64;
 const maxCharacters = 128;
@@ -10,115 +11,239 @@ const maxCharacters = 128;
 interface KnownName {
   /** `{"key":"…","value":` */
   readonly before: string;
-  /** Whole attributes by value. */
-  readonly attributes: Map<unknown, string>;
+  /** The same with what texts and integers begin with; ready where there was room. */
+  readonly text: ReadyText | undefined;
+  readonly integer: ReadyText | undefined;
+  /** Whole attributes by value, with a comma behind them. */
+  readonly attributes: Map<unknown, ReadyText>;
 }
 const names = new Map<string, KnownName>();
 
-/** Anything but what JSON writes as it is: quotes, backslashes, control characters and (halves of) large characters. */
-const special = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
-const half = /\p{Surrogate}/gu;
+/** Encoding does not await, so one writer with its buffer and its texts serves every batch. */
+const writer = new JsonWriter();
+const parts = {
+  trace: text('{"traceId":'),
+  span: text(',"spanId":'),
+  state: text(',"traceState":'),
+  parent: text(',"parentSpanId":'),
+  flags: text(',"flags":'),
+  name: text(',"name":'),
+  start: textsBy(kindNumbers, (number) => `,"kind":${number},"startTimeUnixNano":"`),
+  end: text('","endTimeUnixNano":"'),
+  endAttributes: text('","attributes":['),
+  attributes: text(',"attributes":['),
+  droppedAttributes: text('],"droppedAttributesCount":'),
+  events: text(',"events":['),
+  noneDropped: text('],"droppedAttributesCount":0,"events":['),
+  droppedEvents: text('],"droppedEventsCount":'),
+  links: text(',"links":['),
+  droppedLinks: text('],"droppedLinksCount":'),
+  status: text(',"status":{"code":'),
+  message: text(',"message":'),
+  /** All behind the events of a span without links, with nothing dropped and no message. */
+  plainEnd: textsBy(
+    statusNumbers,
+    (number) => `],"droppedEventsCount":0,"links":[],"droppedLinksCount":0,"status":{"code":${number}}}`,
+  ),
+  close: text('}}'),
+  eventTime: text('{"timeUnixNano":"'),
+  eventName: text('","name":'),
+  closeList: text(']}'),
+  closeInteger: text('"}},'),
+};
+const fixedBytes = writer.readyBytes;
+const comma = 0x2c;
+const beforeText = '{"stringValue":';
+const beforeInteger = '{"intValue":"';
 
-/** Room that is kept between batches; more is given back. */
-const maxKept = 4 * 1_048_576;
-/** One for the process: encoding never waits, and the buffer is warm. */
-const output = { bytes: Buffer.allocUnsafeSlow(65_536), position: 0 };
+function text(value: string): ReadyText {
+  return writer.addText(value) as ReadyText;
+}
+
+function textsBy<K extends string>(
+  numbers: Readonly<Record<K, number>>,
+  textOf: (number: number) => string,
+): Readonly<Record<K, ReadyText>> {
+  const entries = Object.entries<number>(numbers).map(([name, number]) => [name, text(textOf(number))] as const);
+  return Object.fromEntries(entries) as Record<K, ReadyText>;
+}
 
 /**
  * A batch as an `ExportTraceServiceRequest` in the JSON encoding of OTLP, in UTF-8: camelCase names, hexadecimal ids,
  * 64-bit numbers as text.
  */
 export function otlpJsonBytes(batch: SpanBatch): Uint8Array<ArrayBuffer> {
-  output.position = 0;
-  let before = '{"resourceSpans":[';
+  writer.reset();
+  writer.plain('{"resourceSpans":[');
+  let before = '';
   for (const { resource, scope, spans } of batch.groups) {
-    const version = scope.version === undefined ? '' : `,"version":${quoted(scope.version)}`;
-    write(
-      `${before}{"resource":{"attributes":[${keyValues(resource)}]},"scopeSpans":[{"scope":{"name":${quoted(scope.name)}${version}},"spans":[`,
-    );
-    for (let i = 0; i < spans.length; i += 1) write((i === 0 ? '' : ',') + spanJson(spans[i] as Span));
-    before = ']}]},';
+    writer.plain(`${before}{"resource":{"attributes":[`);
+    writeAttributes(resource);
+    writer.plain(`]},"scopeSpans":[{"scope":{"name":${jsonText(scope.name)}`);
+    if (scope.version !== undefined) writer.plain(`,"version":${jsonText(scope.version)}`);
+    writer.plain('},"spans":[');
+    for (let i = 0; i < spans.length; i += 1) {
+      if (i > 0) writer.character(comma);
+      writeSpan(spans[i] as Span);
+    }
+    writer.plain(']}]}');
+    before = ',';
   }
-  write(batch.groups.length === 0 ? `${before}]}` : ']}]}]}');
-  const { bytes, position } = output;
-  const result = new Uint8Array(position);
-  result.set(bytes.subarray(0, position));
-  if (bytes.length > maxKept) output.bytes = Buffer.allocUnsafeSlow(65_536);
-  return result;
+  writer.plain(']}');
+  return writer.finish();
 }
 
-/** Writes one span at a time: a text that is put together from all of them costs more than all else when it is read. */
-function write(json: string): void {
-  const { bytes, position } = output;
-  const needed = position + json.length * 3;
-  if (needed > bytes.length) {
-    output.bytes = Buffer.allocUnsafeSlow(Math.max(needed, bytes.length * 2));
-    bytes.copy(output.bytes, 0, 0, position);
+function writeSpan(span: Span): void {
+  const { parentSpanId, parentIsRemote, startTimeUnixNano, status, dropped, events, links } = span;
+  writeIds(span);
+  if (parentSpanId !== undefined) {
+    writer.ready(parts.parent);
+    writer.quoted(parentSpanId);
   }
-  output.position += output.bytes.write(json, position, 'utf8');
-}
-
-function spanJson(span: Span): string {
-  const { parentSpanId, parentIsRemote, traceState, status, dropped, events, links } = span;
-  const state = traceState === undefined ? '' : `,"traceState":${quoted(traceState)}`;
-  const parent = parentSpanId === undefined ? '' : `,"parentSpanId":${quoted(parentSpanId)}`;
   // The remote bits say whether the parent lies in another process, as far as that is known.
   const remote = parentIsRemote === undefined ? 0 : hasIsRemote | (parentIsRemote ? isRemote : 0);
-  const message = status.message === undefined ? '' : `,"message":${quoted(status.message)}`;
-  const head = `{"traceId":${quoted(span.traceId)},"spanId":${quoted(span.spanId)}${state}${parent},"flags":${(span.traceFlags & 0xff) | remote},"name":${quoted(span.name)},"kind":${kindNumbers[span.kind]}`;
-  const times = `,"startTimeUnixNano":"${decimal(span.startTimeUnixNano, 0n)}","endTimeUnixNano":"${decimal(span.startTimeUnixNano, span.durationNano)}"`;
-  const attributes = `,"attributes":[${keyValues(span.attributes)}],"droppedAttributesCount":${dropped.attributes}`;
-  const more = `,"events":[${events.length === 0 ? '' : events.map(eventJson).join()}],"droppedEventsCount":${dropped.events},"links":[${links.length === 0 ? '' : links.map(linkJson).join()}],"droppedLinksCount":${dropped.links}`;
-  return `${head}${times}${attributes}${more},"status":{"code":${statusNumbers[status.code]}${message}}}`;
+  writer.ready(parts.flags);
+  writer.number((span.traceFlags & 0xff) | remote);
+  writer.ready(parts.name);
+  writer.quoted(span.name);
+  writer.ready(parts.start[span.kind]);
+  writer.sum(startTimeUnixNano, 0n);
+  writer.ready(parts.end);
+  writer.sum(startTimeUnixNano, span.durationNano);
+  writer.ready(parts.endAttributes);
+  writeAttributes(span.attributes);
+  if (dropped.attributes === 0) writer.ready(parts.noneDropped);
+  else {
+    writer.ready(parts.droppedAttributes);
+    writer.number(dropped.attributes);
+    writer.ready(parts.events);
+  }
+  for (let i = 0; i < events.length; i += 1) {
+    if (i > 0) writer.character(comma);
+    writeEvent(events[i] as Span['events'][number]);
+  }
+  if (dropped.events === 0 && dropped.links === 0 && links.length === 0 && status.message === undefined) {
+    writer.ready(parts.plainEnd[status.code]);
+  } else writeEnd(span);
 }
 
-function eventJson({ name, timeUnixNano, attributes }: Span['events'][number]): string {
-  return `{"timeUnixNano":"${decimal(timeUnixNano, 0n)}","name":${quoted(name)},"attributes":[${keyValues(attributes)}]}`;
+/** Writes all that is behind the last event. */
+function writeEnd({ dropped, links, status }: Span): void {
+  writer.ready(parts.droppedEvents);
+  writer.number(dropped.events);
+  writer.ready(parts.links);
+  for (let i = 0; i < links.length; i += 1) {
+    const link = links[i] as Span['links'][number];
+    if (i > 0) writer.character(comma);
+    writeIds(link);
+    writer.ready(parts.attributes);
+    writeAttributes(link.attributes);
+    writer.ready(parts.closeList);
+  }
+  writer.ready(parts.droppedLinks);
+  writer.number(dropped.links);
+  writer.ready(parts.status);
+  writer.number(statusNumbers[status.code]);
+  if (status.message !== undefined) {
+    writer.ready(parts.message);
+    writer.quoted(status.message);
+  }
+  writer.ready(parts.close);
 }
 
-function linkJson({ traceId, spanId, traceState, attributes }: Span['links'][number]): string {
-  const state = traceState === undefined ? '' : `,"traceState":${quoted(traceState)}`;
-  return `{"traceId":${quoted(traceId)},"spanId":${quoted(spanId)}${state},"attributes":[${keyValues(attributes)}]}`;
+function writeIds({ traceId, spanId, traceState }: Pick<Span, 'traceId' | 'spanId' | 'traceState'>): void {
+  writer.ready(parts.trace);
+  writer.quoted(traceId);
+  writer.ready(parts.span);
+  writer.quoted(spanId);
+  if (traceState !== undefined) {
+    writer.ready(parts.state);
+    writer.quoted(traceState);
+  }
 }
 
-function keyValues(attributes: SpanAttributes): string {
-  let json = '';
+function writeEvent({ name, timeUnixNano, attributes }: Span['events'][number]): void {
+  writer.ready(parts.eventTime);
+  writer.sum(timeUnixNano, 0n);
+  writer.ready(parts.eventName);
+  writer.quoted(name);
+  writer.ready(parts.attributes);
+  writeAttributes(attributes);
+  writer.ready(parts.closeList);
+}
+
+function writeAttributes(attributes: SpanAttributes): void {
+  let any = false;
   for (const key in attributes) {
     if (!Object.hasOwn(attributes, key)) continue;
-    const one = keyValue(key, attributes[key]);
-    if (one !== '') json += json === '' ? one : `,${one}`;
+    const value: unknown = attributes[key];
+    const name = names.get(key) ?? nameOf(key);
+    const known = name.attributes.get(value);
+    if (known !== undefined) {
+      writer.ready(known);
+      any = true;
+    } else if (writeAttribute(name, value)) any = true;
   }
-  return json;
+  if (any) writer.takeBack();
 }
 
-/** A `KeyValue`; empty when the value is none that a span may hold. */
-function keyValue(key: string, value: unknown): string {
-  const name = names.get(key) ?? nameOf(key);
-  const known = name.attributes.get(value);
-  if (known !== undefined) return known;
-  const encoded = anyValue(value);
-  if (encoded === '') return '';
-  const json = `${name.before}${encoded}}`;
-  if (name.attributes.size < maxValues && typeof value !== 'object' && json.length <= maxCharacters) {
-    name.attributes.set(value, json);
+/** Writes a `KeyValue` and a comma. @returns False when the value is none that a span may hold. */
+function writeAttribute(name: KnownName, value: unknown): boolean {
+  if (typeof value === 'string') {
+    if (name.text === undefined) writer.plain(`${name.before}${beforeText}`);
+    else writer.ready(name.text);
+    writer.quoted(value);
+    writer.ready(parts.close);
+    writer.character(comma);
+  } else if (Number.isSafeInteger(value)) {
+    if (name.integer === undefined) writer.plain(`${name.before}${beforeInteger}`);
+    else writer.ready(name.integer);
+    writer.number(value as number);
+    writer.ready(parts.closeInteger);
+  } else {
+    const encoded = anyValue(value);
+    if (encoded === '') return false;
+    writer.plain(`${name.before}${encoded}},`);
   }
-  return json;
+  return keep(name, value);
+}
+
+/** Keeps an attribute ready where it may come again. @returns True. */
+function keep(name: KnownName, value: unknown): true {
+  if (name.attributes.size >= maxValues || typeof value === 'object') return true;
+  const json = `${name.before}${anyValue(value)}},`;
+  if (json.length > maxCharacters) return true;
+  const ready = writer.addText(json);
+  if (ready === undefined) forgetNames();
+  else name.attributes.set(value, ready);
+  return true;
 }
 
 function nameOf(key: string): KnownName {
-  const name = { before: `{"key":${quoted(key)},"value":`, attributes: new Map<unknown, string>() };
-  if (key.length <= maxCharacters) {
-    if (names.size >= maxNames) names.clear();
-    names.set(key, name);
-  }
+  const before = `{"key":${jsonText(key)},"value":`;
+  const attributes = new Map<unknown, ReadyText>();
+  if (key.length > maxCharacters) return { before, text: undefined, integer: undefined, attributes };
+  if (names.size >= maxNames) forgetNames();
+  const name = {
+    before,
+    text: writer.addText(`${before}${beforeText}`),
+    integer: writer.addText(`${before}${beforeInteger}`),
+    attributes,
+  };
+  names.set(key, name);
   return name;
+}
+
+function forgetNames(): void {
+  names.clear();
+  writer.forgetTexts(fixedBytes);
 }
 
 /** An `AnyValue`; empty when the value is none that a span may hold. */
 function anyValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return `{"stringValue":${quoted(value)}}`;
+      return `{"stringValue":${jsonText(value)}}`;
     case 'boolean':
       return value ? '{"boolValue":true}' : '{"boolValue":false}';
     case 'number':
@@ -132,47 +257,4 @@ function anyValue(value: unknown): string {
       return `{"arrayValue":{"values":[${items.join()}]}}`;
     }
   }
-}
-
-function quoted(text: string): string {
-  return isPlain(text) ? `"${text}"` : JSON.stringify(text.replace(half, '\ufffd'));
-}
-
-/** Whether JSON writes a text as it is. A loop costs less than an expression where the text is short. */
-function isPlain(text: string): boolean {
-  if (text.length > 64) return !special.test(text);
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (code < 0x20 || code === 0x22 || code === 0x5c || code > 0x7e) return false;
-  }
-  return true;
-}
-
-const asBigint = new BigUint64Array(2);
-const asHalfWords = new Uint16Array(asBigint.buffer);
-/** Positions of the four parts of a 64-bit number, the upper one first. */
-const places = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? [3, 2, 1, 0] : [0, 1, 2, 3];
-/** The seconds that were written last: spans of one batch share theirs. */
-const last = { seconds: 0, text: '' };
-
-/** The digits of the sum of two numbers of up to 64 bits: a bigint's own conversion is several times as slow. */
-function decimal(value: bigint, more: bigint): string {
-  asBigint[0] = value;
-  asBigint[1] = more;
-  // Long division by 10^9 in steps that doubles do exactly.
-  let seconds = 0;
-  let nanos = 0;
-  for (let i = 0; i < 4; i += 1) {
-    const place = places[i] as number;
-    const part = nanos * 0x1_0000 + (asHalfWords[place] as number) + (asHalfWords[place + 4] as number);
-    const quotient = Math.floor(part / 1e9);
-    nanos = part - quotient * 1e9;
-    seconds = seconds * 0x1_0000 + quotient;
-  }
-  if (seconds === 0) return String(nanos);
-  if (seconds !== last.seconds) {
-    last.seconds = seconds;
-    last.text = String(seconds);
-  }
-  return last.text + String(1e9 + nanos).slice(1);
 }
