@@ -62,9 +62,9 @@ export class Profile {
     this.traces = range.to - range.from;
     let [weight, milliseconds] = [0, 0];
     for (let index = range.from; index < range.to; index += 1) {
-      const { startMs, endMs, count } = recording.traces[index] as TraceSteps;
+      const { durationMs, count } = recording.traces[index] as TraceSteps;
       weight += count;
-      milliseconds += count * Math.max(0, endMs - startMs);
+      milliseconds += count * durationMs;
     }
     this.weight = weight;
     this.traceMs = weight === 0 ? 0 : milliseconds / weight;

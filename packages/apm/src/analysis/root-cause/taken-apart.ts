@@ -28,7 +28,8 @@ export interface TraceSteps {
   readonly traceId: string;
   readonly steps: readonly Step[];
   readonly startMs: number;
-  readonly endMs: number;
+  /** Of the longest span: clocks of services differ, so that first and last of all spans may be seconds apart. */
+  readonly durationMs: number;
   /** How many traces it stands for. */
   readonly count: number;
 }
@@ -91,11 +92,11 @@ function joined(traceId: string, steps: readonly Step[]): TraceSteps {
   const byId = new Map<string, Step>();
   for (const step of steps) byId.set(step.span.spanId, step);
   // Clocks of services differ: the first span that no other one called says when the trace began.
-  let [startMs, rootMs, endMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [startMs, rootMs, durationMs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 0];
   let root = steps[0];
   for (const step of steps) {
     startMs = Math.min(startMs, step.startMs);
-    endMs = Math.max(endMs, step.endMs);
+    durationMs = Math.max(durationMs, step.endMs - step.startMs);
     const { parentSpanId } = step.span;
     const parent = parentSpanId === undefined ? undefined : byId.get(parentSpanId);
     // A span that names itself as parent is nobody's child.
@@ -112,7 +113,7 @@ function joined(traceId: string, steps: readonly Step[]): TraceSteps {
       root = step;
     }
   }
-  return { traceId, steps, startMs: Number.isFinite(rootMs) ? rootMs : startMs, endMs, count: root?.count ?? 1 };
+  return { traceId, steps, startMs: Number.isFinite(rootMs) ? rootMs : startMs, durationMs, count: root?.count ?? 1 };
 }
 
 /** Gives lines to the spans that they were written in; what belongs to no span comes back, in order of time. */
