@@ -92,9 +92,53 @@ describe('Elastic intake v2', () => {
           runtime: { name: 'node', version: process.versions.node },
         },
         process: { pid: process.pid },
-        labels: { k8s_pod_name: 'p-1' },
+        system: { kubernetes: { pod: { name: 'p-1' } } },
       },
     });
+    expect(first?.['metadata']).not.toHaveProperty('labels');
+  });
+
+  it('puts container, cluster and cloud where Elastic looks for them, and the rest among the labels', () => {
+    const facts = {
+      'service.name': 'shop',
+      'container.id': 'c1',
+      'k8s.namespace.name': 'n1',
+      'k8s.pod.uid': 'u1',
+      'cloud.region': 'eu-1',
+      'host.id': 'i-1',
+      zone: 'b',
+    };
+    const metadata = (resource: Span['resource']) => encoded([{ ...spanOf({ id: 'a' }), resource }])[0]?.['metadata'];
+    expect(metadata(facts)).toMatchObject({
+      system: { container: { id: 'c1' }, kubernetes: { namespace: 'n1', pod: { uid: 'u1' } } },
+      labels: { zone: 'b', cloud_region: 'eu-1', host_id: 'i-1' },
+    });
+    // The server refuses a cloud without its provider.
+    expect(metadata(facts)).not.toHaveProperty('cloud');
+    const known = metadata({ ...facts, 'cloud.provider': 'aws', 'cloud.account.id': '7', 'cloud.platform': 'aws_ec2' });
+    expect(known).toMatchObject({
+      cloud: {
+        provider: 'aws',
+        account: { id: '7' },
+        region: 'eu-1',
+        service: { name: 'aws_ec2' },
+        instance: { id: 'i-1' },
+      },
+    });
+    expect((known as { labels: object }).labels).toEqual({ zone: 'b' });
+  });
+
+  it('tells how many a kept trace stands for, so that the figures of the server count all', () => {
+    const sampled = spanOf({ id: 'a', kind: 'server', attributes: { 'sampling.adjusted_count': 20 } });
+    const [, kept, head] = encoded([sampled, { ...spanOf({ id: 'b', trace: '2' }), traceState: 'ot=th:c' }]);
+    expect(kept?.['transaction']).toMatchObject({ sample_rate: 0.05 });
+    expect(head?.['transaction']).toMatchObject({ sample_rate: 0.25 });
+  });
+
+  it('cuts long texts in lists, too', () => {
+    const attributes = { list: ['x'.repeat(20_000)] };
+    const [, document] = encoded([spanOf({ id: 'a', attributes })]);
+    expect(document?.['transaction']).toMatchObject({ otel: { attributes: { list: ['x'.repeat(10_000)] } } });
   });
 
   it('writes a local root as a transaction, what is below as spans, exceptions as errors', () => {
@@ -108,6 +152,7 @@ describe('Elastic intake v2', () => {
         timestamp: 1_700_000_000_000_000,
         duration: 10,
         outcome: 'failure',
+        sample_rate: 1,
         otel: {
           span_kind: 'SERVER',
           attributes: { 'http.request.method': 'GET', 'http.route': '/items', list: ['a'] },
@@ -213,7 +258,10 @@ describe('Elastic intake v2', () => {
   ] as const)('calls a %s span with %j of type %s/%s', (kind, attributes, type, subtype, name) => {
     const [, document] = encoded([spanOf({ id: 'b', parent: 'a', kind, attributes })]);
     const target = name === undefined ? { type: subtype } : { type: subtype, name };
-    expect(document?.['span']).toMatchObject({ type, subtype, context: { service: { target } } });
+    // As Elastic's own agents write it: what is outside by its host alone.
+    const resource = name === undefined ? subtype : type === 'external' ? name : `${subtype}/${name}`;
+    const context = { service: { target }, destination: { service: { resource } } };
+    expect(document?.['span']).toMatchObject({ type, subtype, context });
   });
 });
 

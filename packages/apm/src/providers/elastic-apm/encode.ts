@@ -1,5 +1,7 @@
 import type { Span, SpanAttributes, SpanBatch } from '@mnops/core/spi';
 import { cut, named, wellFormed } from '../../encoding/plain-text.js';
+import { shortenAttributes } from '../../encoding/shorten-span.js';
+import { adjustedCountOf } from '../../sampling/adjusted-count.js';
 import { errorDocuments } from './error-documents.js';
 import { metadataOf, serviceOf } from './metadata.js';
 import { spanTypeOf, transactionTypeOf } from './span-types.js';
@@ -58,7 +60,15 @@ function spanOf(span: Span, root: Span | undefined, foreign: Foreign): object {
       : {
           destination: {
             service: {
-              resource: cut(`${target.type}${target.name === undefined ? '' : `/${target.name}`}`, maxKeyword),
+              // As Elastic's own agents: what is outside goes by its host alone.
+              resource: cut(
+                target.name === undefined
+                  ? target.type
+                  : type === 'external'
+                    ? target.name
+                    : `${target.type}/${target.name}`,
+                maxKeyword,
+              ),
             },
           },
         }),
@@ -90,6 +100,8 @@ function common(span: Span): object {
     timestamp: Number(span.startTimeUnixNano / 1_000n),
     duration: Number(span.durationNano) / 1e6,
     outcome: outcomes[status.code],
+    // From it the server knows how many spans this one stands for.
+    sample_rate: 1 / adjustedCountOf(span),
     otel: { span_kind: kind.toUpperCase(), attributes: attributesOf(span.attributes) },
     ...(links.length === 0 ? {} : { links: links.map((link) => ({ trace_id: link.traceId, span_id: link.spanId })) }),
   };
@@ -97,10 +109,10 @@ function common(span: Span): object {
 
 function attributesOf(attributes: SpanAttributes): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(attributes).map(([key, value]) => {
-      const kept = named(value);
-      return [wellFormed(key), kept === undefined ? value : cut(kept, maxText)];
-    }),
+    Object.entries(shortenAttributes(attributes, { text: maxText })).map(([key, value]) => [
+      wellFormed(key),
+      named(value) ?? value,
+    ]),
   );
 }
 
