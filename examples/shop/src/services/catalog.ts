@@ -5,7 +5,7 @@ const service = await startService();
 const orders = required('ORDERS_URL');
 const secrets = await openSecrets();
 
-/** Version 2 brings discounts: `on` works, `faulty` is a release with a bug, which is slow and fails one time in twenty. */
+/** Version 2 brings discounts: `on` works, `faulty` is a release with a bug, which is slow and fails one time in ten. */
 const discounts = process.env['SHOP_DISCOUNTS'] ?? 'off';
 
 /** The credential as it is at this moment, mostly from the cache, which follows what the operator writes. */
@@ -18,7 +18,7 @@ function discounted(price: number): Promise<number> {
   return service.apm.trace('apply discount', async () => {
     if (discounts !== 'faulty') return Math.round(price * 0.95);
     await new Promise((resolve) => setTimeout(resolve, 150));
-    if (Math.random() < 0.05) throw new Error('The discount table has no row for this product.');
+    if (Math.random() < 0.1) throw new Error('The discount table has no row for this product.');
     return Math.round(price * 0.95);
   });
 }

@@ -86,6 +86,15 @@ export async function expectOneTrace(
     trace.complete && found.length === Object.keys(expected).length,
     `${found.join(', ')} in ${trace.spans.length} spans`,
   );
+  const restore = trace.spans.find(({ name }) => name === 'dr restore');
+  const { 'mnops.files': files, 'mnops.bytes': bytes } = restore?.attributes ?? {};
+  expect(
+    'the restore in it says what came back',
+    restore !== undefined && pathTo(trace, restore).some(({ name }) => name === 'dr recover') && Number(files) > 0,
+    restore === undefined
+      ? 'no such span'
+      : `${String(files)} files, ${String(bytes)} bytes in ${(Number(restore.durationNano) / 1e6).toFixed(0)} ms`,
+  );
   const order = trace.spans.find(
     (span) =>
       serviceOf(span) === 'orders' &&
