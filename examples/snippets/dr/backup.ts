@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const base = await mkdtemp(join(tmpdir(), 'mnops-snippet-'));
 process.chdir(base);
-await mkdir('data');
-await writeFile(join('data', 'orders.json'), '[]');
-const passphrase = 'kept in a safe place';
 
 // #region backup
+import { mkdir, writeFile } from 'node:fs/promises';
 import { DisasterRecoveryManager, files } from '@mnops/dr';
+
+await mkdir('data', { recursive: true });
+await writeFile('data/orders.json', '[]');
 
 const dr = new DisasterRecoveryManager({
   service: 'shop',
-  key: () => passphrase, // or 'secret://dr/repository#passphrase' with `secrets`
+  key: () => 'kept in a safe place', // or 'secret://dr/repository#passphrase' with `secrets`
   sources: [files('./data')],
   folder: './.mnops/dr',
 });

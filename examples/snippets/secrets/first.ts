@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const folder = mkdtempSync(join(tmpdir(), 'mnops-snippet-'));
+process.chdir(folder);
 
 // #region first
 import { encryptedFile, keyFile, SecretsManager } from '@mnops/secrets';
 
-const key = keyFile({ file: join(folder, 'config', 'key'), create: true });
+const key = keyFile({ file: 'config/key', create: true });
 const secrets = new SecretsManager({
-  provider: encryptedFile({ file: join(folder, 'data', 'secrets.vault'), key }),
-  folder: join(folder, 'data'),
+  provider: encryptedFile({ file: 'data/secrets.vault', key }),
+  folder: 'data', // the audit log
 });
 await secrets.start();
 
@@ -24,4 +25,5 @@ await secrets.stop();
 // #endregion
 assert.equal(password, 'p4ss');
 assert.equal(`${login}`, '[secret db/login v1]');
+process.chdir(tmpdir());
 rmSync(folder, { recursive: true, force: true });

@@ -30,7 +30,8 @@ export const codes = {
   MNOPS_DR_BACKUP_INCOMPLETE: {
     retryable: true,
     meaning: 'Some files or sources could not be read, so the backup does not stand for all that was asked.',
-    remedy: 'See `details.result.unreadable`; pass `allowPartial: true` to accept such a backup.',
+    remedy:
+      'See `error` of `details.result.sources`, and `details.result.unreadable`; pass `allowPartial: true` to accept such a backup.',
   },
   MNOPS_DR_RESTORE_INCOMPLETE: {
     retryable: false,

@@ -149,6 +149,7 @@ describe('backup and restore', () => {
     const dr = manager({ sources: [files(join(folder, 'data')), files(join(folder, 'missing'))] });
     const failure = await dr.backup().catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'MNOPS_DR_BACKUP_INCOMPLETE' });
+    expect((failure as Error).message).toContain(`missing (Cannot back up ${join(folder, 'missing')}: ENOENT)`);
     expect((failure as { details: { result: unknown } }).details.result).toMatchObject({
       state: 'discarded',
       sources: [

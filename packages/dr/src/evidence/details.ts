@@ -96,7 +96,9 @@ export function runDetails(outcome: RecoveryOutcome): EvidenceDetails {
 
 /** The error of a backup that could not read everything. */
 export function incompleteBackup(result: BackupResult): MnopsError {
-  const failed = result.sources.filter(({ state }) => state === 'failed').map(({ id }) => id);
+  const failed = result.sources
+    .filter(({ state }) => state === 'failed')
+    .map(({ id, error }) => (error === undefined ? id : `${id} (${error.message.replace(/\.$/, '')})`));
   const parts = [
     ...(failed.length > 0 ? [`sources that failed: ${failed.join(', ')}`] : []),
     ...(result.unreadable.length > 0 ? [`${result.unreadable.length} unreadable paths`] : []),
