@@ -1,8 +1,8 @@
 import { type Campaign, defineCampaign } from '@mnops/tooling/prove';
 import { batchOf } from '../src/delivery/span-queue.js';
 import { PerformanceMonitoringManager } from '../src/performance-monitoring-manager.js';
-import { propagatorNames } from '../src/propagation/propagator-names.js';
 import type { IncomingHeaders } from '../src/propagation/carrier.js';
+import { propagatorNames } from '../src/propagation/propagator-names.js';
 import { decodeOtlpJson } from '../src/providers/otlp/decode.js';
 import { encodeOtlpJson } from '../src/testing/otlp-json-text.js';
 import { simulatedShop } from '../src/testing/simulated-shop.js';
