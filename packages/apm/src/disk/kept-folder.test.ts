@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import type { TraceQuery } from '../store/trace-query.js';
 import { spanOf } from '../testing/spans.js';
+import { readNumbers, writeNumbers } from './numbers-file.js';
 
 let folder: string;
 const running: PerformanceMonitoringManager[] = [];
@@ -345,5 +346,19 @@ describe('a folder', () => {
     }
     await apm.ingest(requests(20_000, 50));
     expect((await found(apm)).filter((id) => id >= idOf(10_000) && id < idOf(20_000)).length).toBeGreaterThan(500);
+  });
+
+  it('writes numbers as they are at one instant', async () => {
+    const { apm } = await started();
+    await apm.ingest(requests(1, 5));
+    await apm.stop();
+    const numbers = join(folder, 'numbers');
+    const [id = ''] = (await readdir(numbers)).map((name) => name.replace('.num', ''));
+    const { source } = await readNumbers(numbers, id);
+    const operations = [...source.operations];
+    const writing = writeNumbers(numbers, { ...source, operations });
+    operations.length = 0;
+    await writing;
+    expect((await readNumbers(numbers, id)).source.operations).toHaveLength(1);
   });
 });

@@ -49,12 +49,14 @@ export async function listNumbers(
 
 /** Replaces the numbers of one process in one step: a crash leaves the old ones or the new ones, or none before the first. */
 export async function writeNumbers(folder: string, source: Omit<Source, 'bytes'>): Promise<void> {
+  // Now, not while it is written: figures go on, and what moves from one of them to another would count twice.
+  const records = [...recordsOf(source)];
   await ensureFolder(folder);
   const unfinished = join(folder, unfinishedName(source.id));
   await removeUnfinished(folder, source.id);
   const log = await openRecordLog({ file: unfinished, ...format, maxRecordBytes });
   try {
-    await log.rewrite(recordsOf(source));
+    await log.rewrite(records);
   } finally {
     await log.close();
   }
