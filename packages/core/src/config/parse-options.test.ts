@@ -92,6 +92,36 @@ describe('parseOptions', () => {
     );
   });
 
+  it('goes by the chosen one of several variants, also where they hold each other', () => {
+    const shape: v.GenericSchema<unknown> = v.variant('type', [
+      v.strictObject({ type: v.picklist(['tcp', 'udp']), port: v.number() }),
+      v.strictObject({ type: v.literal('unix'), path: v.string(), port: v.optional(v.string()) }),
+      v.strictObject({ type: v.literal('both'), first: v.lazy(() => shape) }),
+    ]);
+    const variants = v.strictObject({ transport: shape });
+    const messageOf = (transport: unknown): string => {
+      try {
+        parseOptions('thing', variants, { transport });
+      } catch (error) {
+        return (error as MnopsError).message.replace('Invalid options of thing: ', '');
+      }
+      return 'taken';
+    };
+    const unknown = 'expected no such option, received an unknown name. Remove it.';
+    expect(messageOf({ type: 'tcp', port: 1, path: '/x' })).toBe(`transport.path: ${unknown} Known names: type, port.`);
+    expect(messageOf({ type: 'unix', path: '/x', pathh: 1 })).toBe(
+      `transport.pathh: ${unknown} Did you mean \`path\`?`,
+    );
+    expect(messageOf({ type: 'both', first: { type: 'udp', port: 1, path: '/x' } })).toBe(
+      `transport.first.path: ${unknown} Known names: type, port.`,
+    );
+    expect(messageOf({ type: 'udp', port: 'x' })).toBe(
+      'transport.port: expected number, received string. Change `transport.port` to number.',
+    );
+    expect(messageOf({ type: 'other', port: 1, path: '/x' })).toMatch(/^transport\.type: expected /);
+    expect(messageOf({ type: 'both', first: { type: 'unix', path: '/x' } })).toBe('taken');
+  });
+
   it('names the alternatives where one of several objects is meant', () => {
     const login = v.strictObject({
       auth: v.union([

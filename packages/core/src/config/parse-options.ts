@@ -2,7 +2,7 @@ import { type GenericSchema, type InferOutput, safeParse } from 'valibot';
 import { coreError } from '../errors/core-error.js';
 import { MnopsError } from '../errors/mnops-error.js';
 import { nearestName } from './nearest.js';
-import { alternativesAt, expectedAt, messageAt, shapesOf, unknownKeys } from './schema-walk.js';
+import { alternativesAt, expectedAt, messageAt, unknownKeys } from './schema-walk.js';
 
 /** One thing that is wrong with a configuration. Nothing in it quotes a value. */
 export interface ConfigIssue {
@@ -58,7 +58,7 @@ function checkedOptions<const S extends GenericSchema>(name: string, schema: S, 
   if (!result.success)
     throw configError(
       name,
-      result.issues.flatMap((issue) => describe(schema, issue as Issue, [])),
+      result.issues.flatMap((issue) => describe({ schema, input }, issue as Issue, [])),
     );
   return result.output;
 }
@@ -79,8 +79,8 @@ export function configError(name: string, issues: readonly ConfigIssue[]): Mnops
 /** Everything that is wrong with an input, in the words of `ConfigIssue`. */
 export function optionIssues(schema: GenericSchema, input: unknown): readonly ConfigIssue[] {
   const result = safeParse(schema, input);
-  const found = result.issues?.flatMap((issue) => describe(schema, issue as Issue, [])) ?? [];
-  const unknown = unknownKeys(shapesOf(schema), input).map(({ path, known }): ConfigIssue => {
+  const found = result.issues?.flatMap((issue) => describe({ schema, input }, issue as Issue, [])) ?? [];
+  const unknown = unknownKeys(schema, input).map(({ path, known }): ConfigIssue => {
     const near = nearestName(path.at(-1) ?? '', known);
     const hint = near === undefined ? `Known names: ${known.join(', ') || 'none'}.` : `Did you mean \`${near}\`?`;
     return {
@@ -102,15 +102,21 @@ export function optionIssues(schema: GenericSchema, input: unknown): readonly Co
   return [...unique.values()];
 }
 
-function describe(schema: GenericSchema, issue: Issue, above: readonly string[]): readonly ConfigIssue[] {
+/** What is checked, and by what. */
+interface Checked {
+  readonly schema: GenericSchema;
+  readonly input: unknown;
+}
+
+function describe(checked: Checked, issue: Issue, above: readonly string[]): readonly ConfigIssue[] {
   const path = [...above, ...pathOf(issue)];
   // A union that fails deeper than at its own place failed in the shape that was meant.
   const deeper = issue.issues?.filter((part) => part.path !== undefined) ?? [];
-  const alternatives = deeper.every(isAboutKeys) ? alternativesAt(schema, path) : [];
-  if (alternatives.length < 2 && deeper.length > 0) return deeper.flatMap((part) => describe(schema, part, path));
+  const alternatives = deeper.every(isAboutKeys) ? alternativesAt(checked.schema, path, checked.input) : [];
+  if (alternatives.length < 2 && deeper.length > 0) return deeper.flatMap((part) => describe(checked, part, path));
   const received = kindOf(issue.input);
   const expected =
-    deeper.length > 0 ? `an object with exactly one of ${alternatives.join(', ')}` : expectation(schema, issue, path);
+    deeper.length > 0 ? `an object with exactly one of ${alternatives.join(', ')}` : expectation(checked, issue, path);
   const field = path.join('.');
   const place = field === '' ? 'the options' : `\`${field}\``;
   const verb = received === 'nothing' ? 'Set' : 'Change';
@@ -126,9 +132,10 @@ function pathOf(issue: Issue): readonly string[] {
   return issue.path?.map((item) => String(item.key)) ?? [];
 }
 
-function expectation(schema: GenericSchema, issue: Issue, path: readonly string[]): string {
+function expectation({ schema, input }: Checked, issue: Issue, path: readonly string[]): string {
   if (issue.kind === 'schema') {
-    const words = expectedAt(schema, path) ?? (issue.input === undefined ? messageAt(schema, path) : undefined);
+    const words =
+      expectedAt(schema, path, input) ?? (issue.input === undefined ? messageAt(schema, path, input) : undefined);
     if (issue.type === 'variant' || words === undefined)
       return known(issue.expected) ?? own(issue) ?? 'another kind of value';
     return words;

@@ -12,6 +12,10 @@ interface SchemaParts {
   readonly rest?: SchemaParts;
   readonly value?: SchemaParts;
   readonly options?: readonly unknown[];
+  /** Name of the key that tells the options of a variant apart. */
+  readonly key?: unknown;
+  /** Of a schema that is made where it is needed, so that it can hold itself. */
+  readonly getter?: (input: unknown) => SchemaParts;
 }
 
 /** One schema, or several where a union allows more than one shape. */
@@ -24,30 +28,46 @@ export interface UnknownKey {
   readonly known: readonly string[];
 }
 
-/** The shapes that a schema allows: wrappers taken off, unions spread. */
-export function shapesOf(schema: GenericSchema | SchemaParts): Shapes {
+/** The shapes that a schema allows: wrappers taken off, unions spread, and of variants the one that the input chooses. */
+export function shapesOf(schema: GenericSchema | SchemaParts, input?: unknown): Shapes {
   const parts = schema as unknown as SchemaParts;
-  if (parts.wrapped !== undefined) return shapesOf(parts.wrapped);
-  if (
-    (parts.type === 'union' || parts.type === 'variant' || parts.type === 'intersect') &&
-    parts.options !== undefined
-  ) {
-    return parts.options.flatMap((option) => shapesOf(option as SchemaParts));
-  }
-  return [parts];
+  if (parts.wrapped !== undefined) return shapesOf(parts.wrapped, input);
+  if (parts.getter !== undefined) return shapesOf(parts.getter(input), input);
+  const { type, options } = parts;
+  if (options === undefined || (type !== 'union' && type !== 'variant' && type !== 'intersect')) return [parts];
+  const all = options as readonly SchemaParts[];
+  const chosen = type === 'variant' ? all.filter((option) => isChosen(option, String(parts.key), input)) : [];
+  return (chosen.length > 0 ? chosen : all).flatMap((option) => shapesOf(option, input));
+}
+
+/** Whether an input is meant for this option of a variant. A variant inside of it is one of its options. */
+function isChosen(option: SchemaParts, key: string, input: unknown): boolean {
+  const schema = option.entries?.[key];
+  if (schema === undefined) return (option.options ?? []).some((one) => isChosen(one as SchemaParts, key, input));
+  return is(schema as unknown as GenericSchema, valueAt(input, key));
 }
 
 /** The shapes that a schema allows at one key or index. */
-export function shapesAt(shapes: Shapes, key: string): Shapes {
+export function shapesAt(shapes: Shapes, key: string, input?: unknown): Shapes {
   return shapes.flatMap((shape) => {
     const entry = shape.entries !== undefined && Object.hasOwn(shape.entries, key) ? shape.entries[key] : undefined;
     const part = entry ?? shape.item ?? shape.items?.[Number(key)] ?? shape.rest ?? shape.value;
-    return part === undefined ? [] : shapesOf(part);
+    return part === undefined ? [] : shapesOf(part, input);
   });
 }
 
-/** Every key that no allowed shape has, at any depth. */
-export function unknownKeys(shapes: Shapes, input: unknown, path: readonly string[] = []): readonly UnknownKey[] {
+function valueAt(input: unknown, key: string): unknown {
+  return typeof input === 'object' && input !== null && Object.hasOwn(input, key)
+    ? (input as Readonly<Record<string, unknown>>)[key]
+    : undefined;
+}
+
+/** Every key that the schema does not have at its place, at any depth. */
+export function unknownKeys(schema: GenericSchema, input: unknown): readonly UnknownKey[] {
+  return unknownIn(shapesOf(schema, input), input, []);
+}
+
+function unknownIn(shapes: Shapes, input: unknown, path: readonly string[]): readonly UnknownKey[] {
   if (typeof input !== 'object' || input === null || path.length > 64) return [];
   // What a check of the author's own takes, such as a provider, is nobody's options.
   if (shapes.some((shape) => shape.type === 'custom' && is(shape as unknown as GenericSchema, input))) return [];
@@ -59,28 +79,28 @@ export function unknownKeys(shapes: Shapes, input: unknown, path: readonly strin
   return Object.entries(input).flatMap(([key, value]) => {
     const at = [...path, key];
     if (strict && !open && !Array.isArray(input) && !known.includes(key)) return [{ path: at, known }];
-    return unknownKeys(shapesAt(shapes, key), value, at);
+    return unknownIn(shapesAt(shapes, key, value), value, at);
   });
 }
 
 /** What a path of keys must hold, in words; `undefined` when the schema does not say. */
-export function expectedAt(schema: GenericSchema, path: readonly string[]): string | undefined {
-  const words = shapesAlong(schema, path)
+export function expectedAt(schema: GenericSchema, path: readonly string[], input: unknown): string | undefined {
+  const words = shapesAlong(schema, path, input)
     .map((shape) => shape.expects)
     .filter((text) => text !== null && text !== 'unknown');
   return words.length === 0 ? undefined : [...new Set(words)].join(' or ');
 }
 
 /** What the author of the schema wrote about a path of keys; `undefined` when that is nothing. */
-export function messageAt(schema: GenericSchema, path: readonly string[]): string | undefined {
-  return shapesAlong(schema, path)
+export function messageAt(schema: GenericSchema, path: readonly string[], input: unknown): string | undefined {
+  return shapesAlong(schema, path, input)
     .map((shape) => shape.message)
     .find((message) => typeof message === 'string');
 }
 
 /** The first key that each of several objects needs, at a path of keys. */
-export function alternativesAt(schema: GenericSchema, path: readonly string[]): readonly string[] {
-  const firsts = shapesAlong(schema, path).flatMap(({ entries = {} }) =>
+export function alternativesAt(schema: GenericSchema, path: readonly string[], input: unknown): readonly string[] {
+  const firsts = shapesAlong(schema, path, input).flatMap(({ entries = {} }) =>
     Object.keys(entries)
       .filter((key) => entries[key]?.type !== 'optional')
       .slice(0, 1),
@@ -88,8 +108,12 @@ export function alternativesAt(schema: GenericSchema, path: readonly string[]): 
   return [...new Set(firsts)];
 }
 
-function shapesAlong(schema: GenericSchema, path: readonly string[]): Shapes {
-  let shapes = shapesOf(schema);
-  for (const key of path) shapes = shapesAt(shapes, key);
+function shapesAlong(schema: GenericSchema, path: readonly string[], input: unknown): Shapes {
+  let shapes = shapesOf(schema, input);
+  let at = input;
+  for (const key of path) {
+    at = valueAt(at, key);
+    shapes = shapesAt(shapes, key, at);
+  }
   return shapes;
 }
