@@ -9,8 +9,6 @@ type ExportEntry = string | { readonly '@mnops/source'?: string; readonly import
 
 /** What the build of one package does beyond that of the others. */
 export interface PackageBuildOptions {
-  /** Packages besides valibot and core whose code the build holds, without what it does not use of it. */
-  readonly holds?: readonly string[];
   /**
    * Builds the root, and programs, apart from the subpaths: as one file, and parts that it loads when they are used. It
    * shares no code with the subpaths then. For a root that would lie in many pieces otherwise.
@@ -21,9 +19,9 @@ export interface PackageBuildOptions {
 /** Build configuration of one published package: every subpath of its export map and every program, as ESM and CJS with declarations. */
 export function packageBuild(
   folder: string,
-  { holds = [], rootApart = false }: PackageBuildOptions = {},
+  { rootApart = false }: PackageBuildOptions = {},
 ): ReturnType<typeof defineConfig> {
-  const { subpaths, programs } = entriesOf(folder);
+  const { subpaths, programs, held } = contentsOf(folder);
   const entry = { ...subpaths, ...programs };
   const common: Options = {
     format: ['esm', 'cjs'],
@@ -31,7 +29,7 @@ export function packageBuild(
     platform: 'node',
     sourcemap: true,
     // Opening files is most of what an import costs: each root is one file, without what it does not use.
-    noExternal: ['valibot', /^@mnops\/core/, ...holds],
+    noExternal: ['valibot', /^@mnops\/core/, ...held],
     // Reached only through `loadConfig` of core, which brings it.
     external: ['yaml'],
     esbuildOptions: (build) => {
@@ -76,11 +74,20 @@ export function packageBuild(
   ]);
 }
 
-/** Sources of the export map and of the programs, by the name of the built file. */
-function entriesOf(folder: string): { readonly subpaths: Entries; readonly programs: Entries } {
+interface Contents {
+  /** Sources of the export map, by the name of the built file. */
+  readonly subpaths: Entries;
+  readonly programs: Entries;
+  /** Packages besides valibot and core of which the built files hold what is used. */
+  readonly held: readonly string[];
+}
+
+/** What a manifest says about the build. */
+function contentsOf(folder: string): Contents {
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
     readonly exports: Readonly<Record<string, ExportEntry>>;
     readonly bin?: Readonly<Record<string, string>>;
+    readonly heldDependencies?: readonly string[];
   };
   const subpaths: Record<string, string> = {};
   for (const target of Object.values(manifest.exports)) {
@@ -95,7 +102,7 @@ function entriesOf(folder: string): { readonly subpaths: Entries; readonly progr
     const name = target.replace(/^\.?\/?dist\//, '').replace(/\.js$/, '');
     programs[name] = `src/${name}/main.ts`;
   }
-  return { subpaths, programs };
+  return { subpaths, programs, held: manifest.heldDependencies ?? [] };
 }
 
 /** A package that says its version reads its manifest, of which the rest would come along. */

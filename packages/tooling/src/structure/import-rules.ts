@@ -56,5 +56,7 @@ function dependencyProblem({ manifest }: Workspace, specifier: string): string |
   const parts = specifier.split('/');
   const name = specifier.startsWith('@') ? parts.slice(0, 2).join('/') : (parts[0] ?? '');
   if (Object.hasOwn({ ...manifest.dependencies, ...manifest.peerDependencies }, name)) return undefined;
+  const isHeld = manifest.heldDependencies?.includes(name) === true;
+  if (isHeld && Object.hasOwn(manifest.devDependencies ?? {}, name)) return undefined;
   return `${specifier}: ${name} is not in dependencies or peerDependencies of ${manifest.name}`;
 }

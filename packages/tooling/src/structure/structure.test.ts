@@ -74,6 +74,14 @@ it.each([
   expect(findings()).toEqual([expect.stringMatching(expected)]);
 });
 
+it('lets a package use a development dependency that its built files hold', () => {
+  write('packages/dr/src/a.ts', `import 'left-pad/sub';`);
+  manifest('dr', { devDependencies: { 'left-pad': '1.0.0' } });
+  expect(findings()).toEqual([expect.stringMatching(/left-pad is not in dependencies/)]);
+  manifest('dr', { devDependencies: { 'left-pad': '1.0.0' }, heldDependencies: ['left-pad'] });
+  expect(findings()).toEqual([]);
+});
+
 it('lets tests use the tooling, and examples use packages', () => {
   write('packages/dr/src/a.test.ts', `import '@mnops/tooling/parts';\nimport 'vitest';\n`);
   write('packages/dr/bench/a.bench.ts', `import '@mnops/dr';\n`);
