@@ -14,7 +14,7 @@ export function benchContext(
     cpuTime,
     async compare({ bar, name, unit, kind, goal, ours, peer, theirs, runs = 5 }) {
       const [oursMedian, theirsMedian] = await medians(ours, theirs, runs);
-      const ratio = kind === 'cost' ? theirsMedian / oursMedian : oursMedian / theirsMedian;
+      const ratio = kind === 'cost' ? ratioOf(theirsMedian, oursMedian) : ratioOf(oursMedian, theirsMedian);
       const row = { package: packageName, bar, name, unit, ours: oursMedian, peer, theirs: theirsMedian, ratio, goal };
       const met = ratio >= goal;
       record({ ...row, met });
@@ -31,6 +31,14 @@ export function benchContext(
     },
   };
 }
+
+/** Nothing beside nothing is equal, and something beside nothing is so many times that no goal is above. */
+function ratioOf(dividend: number, divisor: number): number {
+  if (divisor !== 0) return dividend / divisor;
+  return dividend === 0 ? 1 : largestRatio;
+}
+
+const largestRatio = 1_000_000;
 
 /** Medians of two measures taken by turns. The order turns each round, so that neither side always runs on a warmer machine. */
 async function medians(ours: Measure, theirs: Measure, runs: number): Promise<readonly [number, number]> {

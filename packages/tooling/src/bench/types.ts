@@ -1,4 +1,4 @@
-/** One figure beside a peer's. `ratio` says how many times better ours is; `goal` is the least ratio wanted. */
+/** One figure beside a peer's. `ratio` says how many times better ours is, 1,000,000 beside nothing; `goal` is the least ratio wanted. */
 export interface ComparisonRow {
   readonly package: string;
   readonly bar: string;
