@@ -89,6 +89,7 @@ class HalfSpaceTree {
   }
 }
 
+const mostDepth = 20;
 /** Nodes of all trees, 9 bytes each. */
 const maxNodes = 2 ** 24;
 /** Each node counts the vectors of a window in 16 bits. */
@@ -98,13 +99,14 @@ const optionsSchema = v.pipe(
   v.strictObject({
     dimensions: v.pipe(countSchema, v.maxValue(100_000)),
     trees: v.optional(countSchema),
-    depth: v.optional(v.pipe(countSchema, v.maxValue(20))),
+    depth: v.optional(v.pipe(countSchema, v.maxValue(mostDepth))),
     window: v.optional(v.pipe(countSchema, v.maxValue(maxWindow))),
     random: v.optional(functionSchema),
   }),
   v.forward(
     v.check(
-      ({ trees = 25, depth = 7 }) => trees * 2 ** (depth + 1) <= maxNodes,
+      // A depth that is refused by itself says nothing about the number of trees.
+      ({ trees = 25, depth = 7 }) => depth > mostDepth || trees * 2 ** (depth + 1) <= maxNodes,
       `fewer trees or less depth: trees * 2 ** (depth + 1) is at most ${maxNodes}`,
     ),
     ['trees'],
