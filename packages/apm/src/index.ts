@@ -41,20 +41,20 @@ export type { DeliveryReport, DropReason, ExporterStats, SpoolStats } from './de
 export type { DiskConfig } from './disk/disk-config.js';
 export type { DiskStats } from './disk/kept-folder.js';
 export type { APMEvents } from './events.js';
-export type { Forecast, ForecastQuery, ForecastSignal } from './forecast-query.js';
-export type { IngestReport } from './ingest.js';
+export type { IngestReport } from './manager/ingestion.js';
 export type { Metric, MetricKind, MetricStats } from './metrics/metric.js';
 export { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
 export type { HeaderCarrier, HeaderTarget, IncomingHeaders, WebHeaders } from './propagation/carrier.js';
 export type { PropagatorName } from './propagation/propagator-names.js';
+export type { Forecast, ForecastQuery, ForecastSignal } from './questions/forecast-query.js';
 export {
   type MetricQuestion,
   metricQuestions,
   type OpenQuery,
   type OpenSelection,
 } from './questions/metric-question.js';
+export type { RootCauseQuery, RootCauseReport } from './questions/root-cause-query.js';
 export { type WatchedMetric, watchMetric } from './questions/watch-metric.js';
-export type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 export type {
   HeadSampler,
   SamplerLike,

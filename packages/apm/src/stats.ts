@@ -1,6 +1,6 @@
-import type { NoticeStats } from './anomaly-notices.js';
 import type { ExporterStats } from './delivery/delivery-report.js';
 import type { DiskStats } from './disk/kept-folder.js';
+import type { NoticeStats } from './manager/anomaly-notices.js';
 import type { MetricStats } from './metrics/metric.js';
 import type { SamplingStats } from './sampling/sampling-stats.js';
 import type { SharedStats } from './snapshot/shared-figures.js';

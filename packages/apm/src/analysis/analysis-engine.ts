@@ -1,11 +1,11 @@
 import type { Span, SpanAttributes } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
-import type { ForecastSource } from '../forecast-query.js';
 import { RequestSeries } from '../seams/request-series.js';
 import type { ReadableSpanLike } from '../tracing/recorded-span.js';
 import type { PerformanceAnomaly } from './anomaly.js';
 import { AnomalyTracker } from './anomaly-tracker.js';
 import { type EdgeContents, EdgeTable } from './edge-table.js';
+import type { ForecastSource } from './forecast/forecast-source.js';
 import { LoadHistory } from './forecast/load-history.js';
 import type { Operation } from './operation.js';
 import type { OperationStats } from './operation-stats.js';

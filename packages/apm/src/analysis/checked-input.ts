@@ -1,10 +1,10 @@
 import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config';
 import type { Span } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { spanProblem } from '../ingest.js';
 import { callsSchema, dateSchema, logIssue, metricsSchema, pointIssue } from './root-cause/input-schema.js';
 import { type RankInput, type RootCauseRanking, rankRootCauses as rank } from './root-cause/rank.js';
 import { type ServiceMap, buildServiceMap as serviceMap } from './service-map.js';
+import { spanProblem } from './span-problem.js';
 
 const spansSchema = v.custom<Iterable<Span>>(
   (value) => typeof value === 'object' && value !== null && Symbol.iterator in value,

@@ -3,13 +3,12 @@ import type { CallOptions, HealthSource, MetricSource, Recoverable } from '@mnop
 import type { AnomalyQuery, PerformanceAnomaly } from '../analysis/anomaly.js';
 import type { OperationFilter, PerformanceBaseline, TimeWindow } from '../analysis/operation-table.js';
 import { buildServiceMap, type ServiceMap } from '../analysis/service-map.js';
-import { checkCallOptions, checkTraceId } from '../call-options.js';
 import type { ResolvedConfig } from '../config.js';
 import { findTrace, matchingTraces, recoverableOf } from '../disk/keep-traces.js';
-import { type Forecast, type ForecastQuery, forecastOperation } from '../forecast-query.js';
 import { queryRecorded } from '../metrics/query-recorded.js';
-import { checkQuery } from '../query-options.js';
-import type { RootCauseQuery, RootCauseReport } from '../root-cause-query.js';
+import { type Forecast, type ForecastQuery, forecastOperation } from '../questions/forecast-query.js';
+import { checkQuery } from '../questions/query-options.js';
+import type { RootCauseQuery, RootCauseReport } from '../questions/root-cause-query.js';
 import { anomalyHealthSource } from '../seams/health-source.js';
 import { traceMetricSource } from '../seams/metric-source.js';
 import { RequestSeries } from '../seams/request-series.js';
@@ -17,6 +16,7 @@ import type { APMStats } from '../stats.js';
 import type { TraceQuery } from '../store/trace-query.js';
 import { assembleTrace, type Trace } from '../trace.js';
 import { plainSpan } from '../tracing/recorded-span.js';
+import { checkCallOptions, checkTraceId } from './call-options.js';
 import type { Pipeline } from './pipeline.js';
 
 /** Answers questions about what the pipeline holds. What each takes and throws is said at the manager's methods. */
@@ -76,7 +76,7 @@ export class Answers {
 
   async findRootCause(input: RootCauseQuery, options: CallOptions): Promise<RootCauseReport> {
     // Loaded at the first question, because most programs import this package and never ask.
-    const { checkedRootCauseQuery, findRootCauseIn } = await import('../root-cause-query.js');
+    const { checkedRootCauseQuery, findRootCauseIn } = await import('../questions/root-cause-query.js');
     const query = checkedRootCauseQuery(input);
     checkCallOptions('findRootCause', options);
     const { ring, kept } = this.#settled();

@@ -1,9 +1,21 @@
 import { traced } from '@mnops/core/operations';
 import type { CallOptions, Span } from '@mnops/core/spi';
 import { epochMs } from '../analysis/span-facts.js';
-import { checkCallOptions, checkSpans } from '../call-options.js';
-import { type IngestReport, spanProblem } from '../ingest.js';
+import { spanProblem } from '../analysis/span-problem.js';
+import { checkCallOptions, checkSpans } from './call-options.js';
 import type { Pipeline } from './pipeline.js';
+
+/** What became of spans that were handed in. */
+export interface IngestReport {
+  /** Spans taken; spans that were known already count too. */
+  readonly accepted: number;
+  /** Spans that are not valid. */
+  readonly rejected: number;
+  /** Spans among the accepted ones that were known already. */
+  readonly repeated: number;
+  /** Why spans were rejected; at most ten different reasons. */
+  readonly reasons: readonly string[];
+}
 
 /** Spans taken before other work gets a turn. */
 const ingestSlice = 1_000;

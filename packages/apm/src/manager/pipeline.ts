@@ -2,7 +2,6 @@ import type { EventHub } from '@mnops/core/lifecycle';
 import type { Call, Span } from '@mnops/core/spi';
 import { AnalysisEngine } from '../analysis/analysis-engine.js';
 import type { PerformanceAnomaly } from '../analysis/anomaly.js';
-import { AnomalyNotices } from '../anomaly-notices.js';
 import type { ResolvedConfig } from '../config.js';
 import { Deliveries } from '../delivery/deliveries.js';
 import { openKeptFolder } from '../disk/keep-traces.js';
@@ -14,6 +13,7 @@ import { type SharedFigures, sharedFigures } from '../snapshot/shared-figures.js
 import { type HeldTrace, TraceRing } from '../store/trace-ring.js';
 import { RecordedSpan } from '../tracing/recorded-span.js';
 import { Tracing } from '../tracing/tracing.js';
+import { AnomalyNotices } from './anomaly-notices.js';
 
 /** Whom the pipeline tells what happens to it. */
 export interface PipelineHost {

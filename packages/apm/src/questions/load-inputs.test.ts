@@ -11,8 +11,8 @@ import type {
 import { eventually, type FakeClock, fakeClock } from '@mnops/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
-import type { RootCauseQuery, RootCauseReport } from '../root-cause-query.js';
 import type { MetricQuestion } from './metric-question.js';
+import type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 
 const minute = 60_000;
 let clock: FakeClock;

@@ -1,6 +1,6 @@
 import type { PerformanceBaseline } from '../analysis/operation-table.js';
 import type { ServiceMap } from '../analysis/service-map.js';
-import type { RootCauseReport } from '../root-cause-query.js';
+import type { RootCauseReport } from '../questions/root-cause-query.js';
 import { checkArguments } from './checked-arguments.js';
 import { duration, fitted, painterOf, percent, printable, type TextOptions, widthOf } from './styles.js';
 

@@ -2,7 +2,7 @@ import type { Span } from '@mnops/core/spi';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildServiceMap } from '../analysis/service-map.js';
-import type { RootCauseReport } from '../root-cause-query.js';
+import type { RootCauseReport } from '../questions/root-cause-query.js';
 import { spanOf } from '../testing/spans.js';
 import { assembleTrace } from '../trace.js';
 import { baselineTable, rootCauseText, serviceMapText } from './tables.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
+import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 
 const apm = new PerformanceMonitoringManager({ service: 'test', registerGlobals: false });
 afterEach(() => apm.stop());

@@ -1,17 +1,5 @@
 import type { Span, SpanAttributes, SpanEvent, SpanLink } from '@mnops/core/spi';
 
-/** What became of spans that were handed in. */
-export interface IngestReport {
-  /** Spans taken; spans that were known already count too. */
-  readonly accepted: number;
-  /** Spans that are not valid. */
-  readonly rejected: number;
-  /** Spans among the accepted ones that were known already. */
-  readonly repeated: number;
-  /** Why spans were rejected; at most ten different reasons. */
-  readonly reasons: readonly string[];
-}
-
 const traceIdForm = /^[0-9a-f]{32}$/;
 const spanIdForm = /^[0-9a-f]{16}$/;
 const kinds: readonly unknown[] = ['internal', 'server', 'client', 'producer', 'consumer'];

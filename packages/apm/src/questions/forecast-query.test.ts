@@ -1,8 +1,8 @@
 import { fakeClock } from '@mnops/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
-import { normal, randomOf } from './testing/random.js';
-import { spanOf } from './testing/spans.js';
+import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { normal, randomOf } from '../testing/random.js';
+import { spanOf } from '../testing/spans.js';
 
 const startMs = 1_700_000_000_000;
 const clock = fakeClock({ nowMs: startMs });

@@ -1,10 +1,9 @@
 import { parseOptions } from '@mnops/core/config';
 import type { SpanKindName } from '@mnops/core/spi';
 import * as v from 'valibot';
-import type { AnomalySignal } from './analysis/anomaly.js';
-import { type ForecastDoubt, type ForecastPoint, forecastSeries } from './analysis/forecast/forecast-series.js';
-import type { LoadHistory } from './analysis/forecast/load-history.js';
-import type { Operation } from './analysis/operation.js';
+import type { AnomalySignal } from '../analysis/anomaly.js';
+import { type ForecastDoubt, type ForecastPoint, forecastSeries } from '../analysis/forecast/forecast-series.js';
+import type { ForecastSource } from '../analysis/forecast/forecast-source.js';
 
 /** What of an operation can be forecast. */
 export type ForecastSignal = Exclude<AnomalySignal, 'metric'>;
@@ -51,16 +50,6 @@ const querySchema = v.strictObject({
   horizonMs: v.pipe(v.number(), v.finite(), v.minValue(1)),
   coverage: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(0.99))),
 });
-
-/** Where the past of the operations is. */
-export interface ForecastSource {
-  readonly operations: readonly Operation[];
-  readonly history: LoadHistory;
-  readonly seasonMs: number;
-  readonly stepMs: number;
-  /** Epoch milliseconds up to which buckets have been closed. */
-  readonly untilMs: number;
-}
 
 /**
  * Forecasts one signal of one operation.

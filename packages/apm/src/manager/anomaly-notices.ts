@@ -1,7 +1,7 @@
 import { withCall } from '@mnops/core';
 import type { Clock, Notification, Notifier, SecretResolver } from '@mnops/core/spi';
-import type { PerformanceAnomaly } from './analysis/anomaly.js';
-import { sentenceOf } from './seams/health-source.js';
+import type { PerformanceAnomaly } from '../analysis/anomaly.js';
+import { sentenceOf } from '../seams/health-source.js';
 
 /** Notifications about anomalies that were sent and that could not be. */
 export interface NoticeStats {

@@ -1,12 +1,12 @@
 import { configError, countSchema, parseOptions, providerSchema } from '@mnops/core/config';
 import type { CallOptions, Clock, LogSearch, LogSource, MetricSource, SecretResolver, Span } from '@mnops/core/spi';
 import * as v from 'valibot';
-import { callsSchema, dateSchema, logIssue, metricSchema, pointIssue } from './analysis/root-cause/input-schema.js';
-import type { CallEdge, LogRecord, MetricSeries } from './analysis/root-cause/inputs.js';
-import { type RootCauseRanking, rankRootCauses } from './analysis/root-cause/rank.js';
-import { loadInputs } from './questions/load-inputs.js';
-import { type MetricQuestion, metricQuestionSchema, metricSourceSchema } from './questions/metric-question.js';
-import type { HeldTrace } from './store/trace-ring.js';
+import { callsSchema, dateSchema, logIssue, metricSchema, pointIssue } from '../analysis/root-cause/input-schema.js';
+import type { CallEdge, LogRecord, MetricSeries } from '../analysis/root-cause/inputs.js';
+import { type RootCauseRanking, rankRootCauses } from '../analysis/root-cause/rank.js';
+import type { HeldTrace } from '../store/trace-ring.js';
+import { loadInputs } from './load-inputs.js';
+import { type MetricQuestion, metricQuestionSchema, metricSourceSchema } from './metric-question.js';
 
 /** Where and when the trouble is. */
 export interface RootCauseQuery {

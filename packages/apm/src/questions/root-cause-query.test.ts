@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { MetricSeries } from './analysis/root-cause/inputs.js';
-import { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
+import type { MetricSeries } from '../analysis/root-cause/inputs.js';
+import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 
 const apm = new PerformanceMonitoringManager({ service: 'test', registerGlobals: false });
 afterEach(() => apm.stop());
