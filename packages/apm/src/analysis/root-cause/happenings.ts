@@ -1,5 +1,6 @@
 import type { Change } from './compare.js';
 import { certaintyOf, deviationOfShares } from './likelihood.js';
+import { momentLength } from './moments.js';
 import type { Profile } from './profile.js';
 import type { Happening, Run } from './recording.js';
 
@@ -36,7 +37,6 @@ export function changedHappenings(normal: Profile, faulty: Profile, lenience = 1
 
 function changeOf(happening: Happening, normal: Profile, faulty: Profile, certainty: number): Change | undefined {
   const { run, kind, template } = happening;
-  const [runsThen, runsNow] = [normal.countOf(run), faulty.countOf(run)];
   const [then, now] = [normal.happeningOf(happening), faulty.happeningOf(happening)];
   const isCall = kind === 'call';
   const difference = Math.abs(now.times - then.times);
@@ -44,15 +44,19 @@ function changeOf(happening: Happening, normal: Profile, faulty: Profile, certai
   const isMuch = shareDifference >= minShare || (isCall && difference >= minTimes);
   // Fewer errors are no trouble.
   if (!isMuch || (template.severity === 2 && now.share < then.share)) return undefined;
+  const clumps = Math.max(clumping(happening, normal, then.share), clumping(happening, faulty, now.share));
+  const [independentThen, independentNow] = [normal, faulty].map(
+    (window) => window.countOf(run).independent / clumps,
+  ) as [number, number];
   // As uneven as calls are in either window: by chance alone, their variance is their mean.
   const variance = Math.max(then.times, now.times, then.variance, now.variance);
-  const error = Math.sqrt(variance * (1 / runsThen.independent + 1 / runsNow.independent));
+  const error = Math.sqrt(variance * (1 / independentThen + 1 / independentNow));
   const byTimes = isCall && difference >= minTimes && difference >= certainty * error;
   const deviation = deviationOfShares(
-    then.share * runsThen.independent,
-    runsThen.independent,
-    now.share * runsNow.independent,
-    runsNow.independent,
+    then.share * independentThen,
+    independentThen,
+    now.share * independentNow,
+    independentNow,
   );
   const byShare = shareDifference >= minShare && deviation >= certainty;
   if (!byTimes && !byShare) return undefined;
@@ -65,10 +69,34 @@ function changeOf(happening: Happening, normal: Profile, faulty: Profile, certai
     caller: undefined,
     before: isCall ? then.times : then.share,
     after: isCall ? now.times : now.share,
-    perTrace: (severity * size * runsNow.weight) / Math.max(1, faulty.weight),
+    perTrace: (severity * size * faulty.countOf(run).weight) / Math.max(1, faulty.weight),
     happening,
     traceIds: faulty.tracesOf(happening),
   };
+}
+
+/**
+ * How many runs say no more than one does, because runs of one moment are alike: requests of one client, or of one kind.
+ * At least 1, which is what it is where each run goes its own way.
+ */
+function clumping(happening: Happening, window: Profile, share: number): number {
+  const { at } = happening.run;
+  const { from, to } = window.runsOf(happening.run);
+  if (share <= 0 || share >= 1 || to - from < 2) return 1;
+  const longMs = momentLength(at[from] ?? 0, at[to - 1] ?? 0);
+  let [together, alone, inMoment, untilMs] = [0, 0, 0, Number.NEGATIVE_INFINITY];
+  window.eachRun(happening, (run, has) => {
+    const away = Number(has) - share;
+    if ((at[run] ?? 0) > untilMs) {
+      together += inMoment * inMoment;
+      inMoment = 0;
+      untilMs = (at[run] ?? 0) + longMs;
+    }
+    inMoment += away;
+    alone += away * away;
+  });
+  together += inMoment * inMoment;
+  return Math.max(1, together / alone);
 }
 
 function unexplained(changes: readonly Change[]): Change[] {

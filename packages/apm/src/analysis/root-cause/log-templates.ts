@@ -29,7 +29,8 @@ interface Learned extends LogTemplate {
  * template.
  */
 export class LogTemplates {
-  readonly #bySkeleton = new Map<string, Learned>();
+  readonly #bySkeleton = new Map<string, Map<string, Learned>>();
+  #skeletons = 0;
   readonly #byHead = new Map<string, Learned[]>();
   readonly #other: LogTemplate = { what: '(other)', severity: 0 };
   #count = 0;
@@ -37,12 +38,19 @@ export class LogTemplates {
   /** The template of a line. */
   of(line: LogRecord): LogTemplate {
     const skeleton = skeletonOf(line.message);
-    const key = `${line.service}\n${skeleton}`;
-    const known = this.#bySkeleton.get(key);
+    let own = this.#bySkeleton.get(line.service);
+    if (own === undefined) {
+      own = new Map();
+      this.#bySkeleton.set(line.service, own);
+    }
+    const known = own.get(skeleton);
     if (known !== undefined) return known;
     const template = this.#learn(line, skeleton);
     if (template === undefined) return this.#other;
-    if (this.#bySkeleton.size < maxSkeletons) this.#bySkeleton.set(key, template);
+    if (this.#skeletons < maxSkeletons) {
+      own.set(skeleton, template);
+      this.#skeletons += 1;
+    }
     return template;
   }
 

@@ -28,6 +28,11 @@ export interface Moments {
 const momentMs = 5_000;
 const minMoments = 12;
 
+/** How long a moment is in what lasted from one time to another, in milliseconds. */
+export function momentLength(fromMs: number, toMs: number): number {
+  return Math.min(momentMs, (toMs - fromMs) / minMoments);
+}
+
 /** Times below this are noise of clocks: their factors say nothing. Milliseconds. */
 const noiseMs = 0.5;
 
@@ -73,7 +78,7 @@ function spreadOf(
     sum += own * (values[index] as number);
   }
   const mean = sum / weight;
-  const longMs = Math.min(momentMs, ((times.at(-1) ?? 0) - (times[0] ?? 0)) / minMoments);
+  const longMs = momentLength(times[0] ?? 0, times.at(-1) ?? 0);
   let [squares, errors, together, inMoment, moments] = [0, 0, 0, 0, 0];
   let untilMs = Number.NEGATIVE_INFINITY;
   for (let index = 0; index < traces; index += 1) {

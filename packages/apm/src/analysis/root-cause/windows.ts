@@ -65,7 +65,7 @@ export function comparedWindows(input: RankInput): ComparedWindows {
 }
 
 /** How much of the usual certainty is enough where the time of a change is looked for. */
-const lenience = 0.6;
+const lenience = 0.5;
 
 function changedAt(windows: Windows, sure: Split, late: Split | undefined, atMs: number): number | undefined {
   const whole = windows.compare(sure, lenience);
