@@ -2,10 +2,12 @@ import type { Span, SpanAttributes, SpanKindName } from '@mnops/core/spi';
 import { adjustedCountOf, countOfEnded } from '../sampling/adjusted-count.js';
 import { kindNames, type ReadableSpanLike } from '../tracing/recorded-span.js';
 
-/** Which program, in which version and replica, made a span. */
+/** Which program, in which version, deployment and replica, made a span. */
 export interface Origin {
   readonly service: string;
   readonly version: string | undefined;
+  /** Revision of the deployment, as the resource attribute `mnops.revision` says. */
+  readonly revision?: string | undefined;
   readonly instance: string | undefined;
 }
 
@@ -44,6 +46,7 @@ export function originOf(resource: SpanAttributes): Origin {
   return {
     service: text(resource['service.name']) ?? unknownService,
     version: text(resource['service.version']),
+    revision: text(resource['mnops.revision']),
     instance: text(resource['service.instance.id']),
   };
 }

@@ -6,7 +6,15 @@ import * as v from 'valibot';
 export const requestMetric = 'http_server_request_duration_seconds';
 
 /** Labels of the request histogram, in this order. */
-export const requestLabels = ['service', 'version', 'service_instance', 'method', 'route', 'status_class'] as const;
+export const requestLabels = [
+  'service',
+  'version',
+  'revision',
+  'service_instance',
+  'method',
+  'route',
+  'status_class',
+] as const;
 
 const matchSchema = v.union([
   v.string(),

@@ -1,6 +1,7 @@
 import type { Call, MetricQuery } from '@mnops/core/spi';
 import { fakeClock, metricSourceContract, testCall } from '@mnops/core/testing';
 import { describe, expect, it } from 'vitest';
+import { originOf } from '../analysis/span-facts.js';
 import { traceMetricSource } from './metric-source.js';
 import { RequestSeries } from './request-series.js';
 
@@ -76,7 +77,7 @@ describe('query', () => {
 
   it('takes every condition and group that there is, and any label of a recorded metric', async () => {
     const match = { service: 'api', version: { not: '2' }, method: { oneOf: ['', 'GET'] } };
-    const by = ['service', 'version', 'service_instance', 'method', 'route', 'status_class'];
+    const by = ['service', 'version', 'revision', 'service_instance', 'method', 'route', 'status_class'];
     const [sample] = await source.query({ ...selection, match, by } as MetricQuery, testCall());
     expect(sample).toMatchObject({ value: 1, labels: { service: 'api', status_class: '2xx' } });
     const recorded = { ...selection, metric: 'queue.depth', match: { anything: 'x' }, by: ['any'] };
@@ -85,6 +86,34 @@ describe('query', () => {
 });
 
 describe('RequestSeries', () => {
+  it('tells the deployments of a service apart, as the judgement of a canary asks', async () => {
+    const series = new RequestSeries(options);
+    for (const [revision, failed] of [
+      ['stable', 1],
+      ['canary', 5],
+    ] as const) {
+      const deployed = originOf({ 'service.name': 'api', 'service.version': '1', 'mnops.revision': revision });
+      for (let i = 0; i < 10; i += 1) series.observe(deployed, 'GET /', {}, i < failed, 500, 10);
+    }
+    const source = traceMetricSource(
+      () => series,
+      () => 1_000,
+    );
+    const shareOf = async (revision: string): Promise<number | undefined> => {
+      const match = { service: 'api', revision };
+      const whole = {
+        metric: 'http_server_request_duration_seconds',
+        reduce: 'count',
+        windowMs: 1_000,
+        match,
+      } as const;
+      const part = { ...whole, match: { ...match, status_class: '5xx' } };
+      const [sample] = await source.query({ ratio: { part, whole } }, testCall());
+      return sample?.value;
+    };
+    expect([await shareOf('stable'), await shareOf('canary')]).toEqual([0.1, 0.5]);
+  });
+
   it('answers for the window that is asked, to a slot', async () => {
     const series = new RequestSeries(options);
     for (let second = 0; second < 30; second += 1) series.observe(origin, 'GET /', {}, false, second * 1_000 + 500, 10);

@@ -148,14 +148,15 @@ export class RequestSeries {
   }
 
   #find(origin: Origin, method: string, route: string, status: string): RequestLabels {
-    const { service, version = '', instance = '' } = origin;
-    const key = `${service}\0${version}\0${instance}\0${method}\0${route}\0${status}`;
+    const { service, version = '', revision = '', instance = '' } = origin;
+    const key = `${service}\0${version}\0${revision}\0${instance}\0${method}\0${route}\0${status}`;
     const known = this.#labels.get(key);
     if (known !== undefined) return known;
     if (this.#labels.size < this.#options.maxSeries) {
       const labels: RequestLabels = {
         service,
         version,
+        revision,
         service_instance: instance,
         method,
         route,
@@ -169,6 +170,7 @@ export class RequestSeries {
     const other: RequestLabels = this.#labels.get(otherKey) ?? {
       service: '(other)',
       version: '',
+      revision: '',
       service_instance: '',
       method: '',
       route: '(other)',
