@@ -27,6 +27,7 @@ async function sentByPeer(nativeEvents: boolean): Promise<Sent> {
       ...process.env,
       DD_INSTRUMENTATION_TELEMETRY_ENABLED: 'false',
       DD_REMOTE_CONFIGURATION_ENABLED: 'false',
+      DD_TRACE_GIT_METADATA_ENABLED: 'false',
       DD_TRACE_NATIVE_SPAN_EVENTS: String(nativeEvents),
     };
     child = spawn(process.execPath, ['--import', 'tsx', program, server.url], {
