@@ -2,7 +2,12 @@ import { parseOptions, signalSchema } from '@mnops/core/config';
 import * as v from 'valibot';
 
 const millisecondsSchema = v.optional(v.pipe(v.number(), v.minValue(0)));
-const callSchema = v.strictObject({ signal: v.optional(signalSchema), timeoutMs: millisecondsSchema });
+/** Checks for what `CallOptions` has. */
+export const callEntries: {
+  readonly signal: v.GenericSchema<AbortSignal | undefined>;
+  readonly timeoutMs: v.GenericSchema<number | undefined>;
+} = { signal: v.optional(signalSchema), timeoutMs: millisecondsSchema };
+const callSchema = v.strictObject(callEntries);
 const stopSchema = v.strictObject({ graceMs: millisecondsSchema });
 
 /** Methods of the manager that take `CallOptions`. */

@@ -54,6 +54,19 @@ describe('forecastMetric', () => {
     ]);
     await expect(forecastMetric({ ...asking, source: young, stpMs: 1 } as never)).rejects.toThrow('`stepMs`');
   });
+
+  it('refuses steps of which a season has more than it can ask for, and options that it cannot use', async () => {
+    const silent = source(() => Promise.reject(new Error('asked')));
+    const asking = { query, horizonMs: hour, source: silent };
+    const code = 'MNOPS_CORE_CONFIG_INVALID';
+    await expect(forecastMetric({ ...asking, stepMs: 34_000 })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining('stepMs: expected at least 34560'),
+    });
+    for (const options of [null, { timeoutMs: '1' }, { signal: 1 }, { timeout: 1 }]) {
+      await expect(forecastMetric(asking, options as never)).rejects.toMatchObject({ code });
+    }
+  });
 });
 
 describe('watchMetric', () => {

@@ -1,5 +1,5 @@
-import { systemClock, withCall } from '@mnops/core';
-import { clockSchema, countSchema, parseOptions } from '@mnops/core/config';
+import { type MnopsError, systemClock, withCall } from '@mnops/core';
+import { clockSchema, configError, countSchema, parseOptions } from '@mnops/core/config';
 import type { CallOptions, Clock, MetricSource } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { forecastDefaults } from '../analysis/forecast/forecast-config.js';
@@ -9,6 +9,7 @@ import {
   forecastSeries,
   type SeriesForecast,
 } from '../analysis/forecast/forecast-series.js';
+import { callEntries } from '../manager/call-options.js';
 import { askOverTime, emptyAnswer, type TimedAnswer } from './ask-over-time.js';
 import { metricSourceSchema, type OpenQuery, openQuerySchema } from './metric-question.js';
 import { reasonOf } from './reason.js';
@@ -21,7 +22,7 @@ export interface MetricForecastQuery {
   readonly query: OpenQuery;
   /** How far ahead; rounded up to whole steps, at most one season. */
   readonly horizonMs: number;
-  /** Time between two values. Default 300_000. */
+  /** Time between two values; `seasonMs` has at most 2,500 of them. Default 300_000. */
   readonly stepMs?: number | undefined;
   /** After this time the metric repeats. Default 86_400_000, a day. */
   readonly seasonMs?: number | undefined;
@@ -62,6 +63,7 @@ const querySchema = v.strictObject({
   coverage: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(0.99))),
   minimum: v.optional(v.pipe(v.number(), v.finite())),
 });
+const optionsSchema = v.strictObject({ ...callEntries, clock: v.optional(clockSchema) });
 
 /**
  * Forecasts a metric by what a source remembers of it: as `forecast` of a manager does for the operations that it traced
@@ -69,18 +71,23 @@ const querySchema = v.strictObject({
  *
  * @param options - `timeoutMs`: for all questions together, default 30_000; what came until then counts. `clock`: default
  * the system's.
- * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query that cannot be read. What the source throws is told in `notes`.
+ * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a query or options that cannot be read. What the source throws is told in
+ * `notes`.
  */
 export async function forecastMetric(
   input: MetricForecastQuery,
   options: CallOptions & { readonly clock?: Clock | undefined } = {},
 ): Promise<MetricForecast> {
   const asked = parseOptions('forecastMetric', querySchema, input);
+  const {
+    clock = systemClock(),
+    signal,
+    timeoutMs = defaultTimeoutMs,
+  } = parseOptions('forecastMetric', optionsSchema, options);
   const { source, query, stepMs = forecastDefaults.stepMs, seasonMs = forecastDefaults.seasonMs } = asked;
-  const { clock = systemClock(), signal, timeoutMs = defaultTimeoutMs } = options;
-  parseOptions('forecastMetric', v.object({ clock: v.optional(clockSchema) }), options);
   const season = Math.max(2, Math.round(seasonMs / stepMs));
-  const seasons = Math.max(2, Math.min(asked.seasons ?? defaultSeasons, Math.floor(maxQuestions / season)));
+  if (2 * season > maxQuestions) throw tooFine(seasonMs);
+  const seasons = Math.min(asked.seasons ?? defaultSeasons, Math.floor(maxQuestions / season));
   const endMs = Math.floor(clock.now() / stepMs) * stepMs;
   const times = Array.from({ length: season * seasons }, (_, i) => endMs - i * stepMs);
   const question = { source, query, by: [], windowMs: asked.windowMs ?? stepMs, times, stepMs };
@@ -104,6 +111,18 @@ export async function forecastMetric(
     ...rest,
     points: points.map((point, index) => ({ at: new Date(endMs + index * stepMs), ...point })),
   };
+}
+
+function tooFine(seasonMs: number): MnopsError {
+  const least = Math.ceil((2 * seasonMs) / maxQuestions);
+  return configError('forecastMetric', [
+    {
+      field: 'stepMs',
+      expected: `at least ${least}, so that two seasons are at most ${maxQuestions} questions`,
+      received: 'less',
+      remedy: 'Give a longer `stepMs`, or a shorter `seasonMs`.',
+    },
+  ]);
 }
 
 /** Values from the first one known to the end; `NaN` where none is. */
