@@ -8,9 +8,10 @@ import type {
   MetricSample,
   MetricSource,
 } from '@mnops/core/spi';
-import { eventually, type FakeClock, fakeClock } from '@mnops/core/testing';
+import { eventually, type FakeClock, fakeClock, testCall } from '@mnops/core/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { logSearchLoading } from './load-logs.js';
 import type { MetricQuestion } from './metric-question.js';
 import type { RootCauseQuery, RootCauseReport } from './root-cause-query.js';
 
@@ -90,6 +91,16 @@ describe('metrics that a source is asked for', () => {
         'process_resident_memory_bytes',
       ]),
     );
+  });
+
+  it('are asked for no more than 60 times on either side, those next to the time', async () => {
+    const registry = source(async () => []);
+    const days = 86_400_000;
+    at = new Date(clock.now() - 300 * days);
+    const faulty = { from: at, to: new Date(clock.now()) };
+    await find({ metrics: registry, metricQuestions: [memory], faulty });
+    const ends = registry.asked.map(([, atMs]) => atMs - at.getTime());
+    expect([Math.max(...ends), Math.min(...ends), ends.length]).toEqual([60 * minute, -9 * minute, 70]);
   });
 
   it('that are refused are told and asked for no more; the others count', async () => {
@@ -198,6 +209,28 @@ describe('lines that are searched for', () => {
     expect((await find({ logs: broken })).notes).toEqual([
       'Log search logging did not answer: an error without a code.',
     ]);
+  });
+
+  it('that come too late change nothing any more', async () => {
+    let answer = (): void => undefined;
+    const late: LogSearch = {
+      ...logSearch([]),
+      search: async () => {
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return { entries: [], partial: ['storage-damaged'], scannedBytes: 0, tookMs: 0 };
+      },
+    };
+    const times = { fromMs: 0, atMs: 1, toMs: 2 };
+    const { run, loaded } = logSearchLoading(late, times);
+    const controller = new AbortController();
+    const running = run({ ...testCall(), signal: controller.signal });
+    controller.abort(new Error('too late'));
+    await expect(running).rejects.toThrow('too late');
+    answer();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(loaded().notes).toEqual([]);
   });
 
   it('may be missing in part, and a cursor without end does not hold the answer up', async () => {

@@ -1,3 +1,4 @@
+import { untilAborted } from '@mnops/core';
 import type { Call, LogEntry, LogSearch, LogStoreQuery } from '@mnops/core/spi';
 import type { LogRecord } from '../analysis/root-cause/inputs.js';
 import type { Loaded, LoadTimes } from './load-times.js';
@@ -22,7 +23,7 @@ export function logSearchLoading(
     do {
       call.signal.throwIfAborted();
       const limit = Math.min(pageLines, maxLinesOfSide - taken);
-      const page = await source.search({ ...range, limit, maxScanBytes, after }, call);
+      const page = await untilAborted(source.search({ ...range, limit, maxScanBytes, after }, call), call.signal);
       for (const entry of page.entries.slice(0, limit)) items.push(recordOf(entry));
       taken += page.entries.length;
       for (const reason of page.partial) notes.add(`Lines of ${source.id} may be missing: ${reason}.`);

@@ -6,9 +6,9 @@ import type { MetricQuestion } from './metric-question.js';
 
 /** Series of all sources together; further ones are left out and told. */
 const maxSeries = 10_000;
-/** Steps after the time of the trouble that are aimed at, and the most before it. */
+/** Steps after the time of the trouble that are aimed at, and the most on either side of it. */
 const stepsAfter = 10;
-const maxStepsBefore = 60;
+const maxSteps = 60;
 const minStepMs = 5_000;
 const maxStepMs = 60_000;
 
@@ -47,8 +47,8 @@ function stepsAround({ fromMs, atMs, toMs }: LoadTimes): {
   const wanted = (toMs - atMs) / stepsAfter;
   const stepMs = Math.min(maxStepMs, Math.max(minStepMs, Math.ceil(wanted / 1_000) * 1_000));
   const times: number[] = [];
-  for (let end = atMs + stepMs; end <= toMs; end += stepMs) times.push(end);
-  for (let i = 0, end = atMs; i < maxStepsBefore && end - stepMs >= fromMs; i += 1, end -= stepMs) times.push(end);
+  for (let i = 1; i <= maxSteps && atMs + i * stepMs <= toMs; i += 1) times.push(atMs + i * stepMs);
+  for (let i = 0; i < maxSteps && atMs - (i + 1) * stepMs >= fromMs; i += 1) times.push(atMs - i * stepMs);
   times.sort((a, b) => Math.abs(a - atMs) - Math.abs(b - atMs));
   return { times, stepMs };
 }

@@ -23,6 +23,8 @@ export function logSourceLoading(
     try {
       for (;;) {
         const batch = await nextWithin(batches, clock, call.signal);
+        // What comes after the deadline would change what is compared by now.
+        call.signal.throwIfAborted();
         if (batch === undefined) return;
         kept.take(batch);
         if (kept.isFull) {
