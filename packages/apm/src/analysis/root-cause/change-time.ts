@@ -1,5 +1,6 @@
 import { quantileSorted } from 'simple-statistics';
 import type { Change } from './compare.js';
+import { noiseMs } from './moments.js';
 import type { Profile } from './profile.js';
 import type { Sample } from './recording.js';
 
@@ -93,9 +94,6 @@ function pointsOf(change: Change, during: Profile): Point[] {
     weight,
   }));
 }
-
-/** Times below this are noise of clocks. Milliseconds. */
-const noiseMs = 0.5;
 
 function medianOf(samples: readonly Sample[]): number {
   if (samples.length === 0) return 0;

@@ -39,7 +39,7 @@ const minShown = 3;
 /** How many values of its own the usual spread of all places counts as, where a place has few. */
 const borrowed = 4;
 /** Variance of logarithms at least: nothing is as steady as few values may seem. */
-const minVariance = 0.01;
+export const minVariance = 0.01;
 
 interface Compared {
   readonly place: Place;

@@ -78,4 +78,20 @@ describe('the version that bears the trouble', () => {
       }
     }
   });
+
+  it('is named where each version takes the same time for every request', () => {
+    const of = (version: string, durationMs: number, count: number, id: string): Span[] =>
+      Array.from({ length: count }, (_, i) => ({
+        ...spanOf({ id: `${id}${i}`, service: 'catalog', version, name: 'get' }),
+        traceId: `${id}${i}`.padStart(32, '0'),
+        kind: 'server' as const,
+        parentSpanId: undefined,
+        durationNano: BigInt(durationMs * 1e6),
+      }));
+    // Logarithms of 0 and of powers of two, and few of them, so that no rounding hides that they do not vary.
+    for (const count of [16, 32]) {
+      const now = [...of('1', 0.5, 60, 'b'), ...of('2', 127.5, count, 'c')];
+      expect(first(of('1', 0.5, 120, 'a'), now)).toMatchObject({ service: 'catalog', version: '2' });
+    }
+  });
 });

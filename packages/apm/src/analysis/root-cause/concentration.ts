@@ -1,4 +1,4 @@
-import { type Change, deviationOfMeans } from './compare.js';
+import { type Change, deviationOfMeans, minVariance } from './compare.js';
 import { deviationOfShares } from './likelihood.js';
 import { type Moments, momentsOf } from './moments.js';
 import type { Profile } from './profile.js';
@@ -106,7 +106,8 @@ function isApart(change: Change, part: Part, others: readonly Part[]): boolean {
 }
 
 function usualOf(theirs: Moments, own: Moments): number {
-  return (theirs.variance * theirs.traces + own.variance * own.traces) / (theirs.traces + own.traces);
+  const pooled = (theirs.variance * theirs.traces + own.variance * own.traces) / (theirs.traces + own.traces);
+  return Math.max(minVariance, pooled);
 }
 
 /** Whether it is about how long something takes, not about how often something happens. */

@@ -34,7 +34,7 @@ export function momentLength(fromMs: number, toMs: number): number {
 }
 
 /** Times below this are noise of clocks: their factors say nothing. Milliseconds. */
-const noiseMs = 0.5;
+export const noiseMs = 0.5;
 
 /** Takes samples in the order of their traces. */
 export function momentsOf(samples: readonly Sample[]): Moments {

@@ -5,7 +5,7 @@ import { evidenceOf, type RootCauseEvidence } from './evidence.js';
 import type { CallEdge, LogRecord, MetricRole, MetricSeries, RootCauseEntry } from './inputs.js';
 import { type MetricChanges, metricChanges } from './metric-evidence.js';
 import type { Profile } from './profile.js';
-import { type ComparedWindows, comparedWindows, edgesOf, type WindowChanges } from './windows.js';
+import { type ComparedWindows, comparedWindows, edgesOf, minTraces, type WindowChanges } from './windows.js';
 
 export type { RootCauseEvidence } from './evidence.js';
 
@@ -59,8 +59,6 @@ export interface RankInput {
   readonly at?: Date | undefined;
 }
 
-/** Traces below which a window says nothing. */
-const minTraces = 5;
 /** What a change on the way to a service says about it, and about its caller. */
 const calleeShare = 1;
 const callerShare = 0.3;

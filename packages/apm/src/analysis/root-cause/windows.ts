@@ -26,8 +26,8 @@ export interface ComparedWindows {
   readonly changedAtMs: number | undefined;
 }
 
-/** Traces below which a window says nothing, and lines at most. */
-const minTraces = 5;
+/** Traces below which a window says nothing. */
+export const minTraces = 5;
 const maxLogs = 100_000;
 /** What lies this long before the time found belongs to neither window. */
 const guardMs = 2_000;
