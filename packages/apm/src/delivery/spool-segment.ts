@@ -97,7 +97,7 @@ export class SpoolSegment {
     return this.#note(firstSequence, offset, count, createdMs);
   }
 
-  /** Writes everything that waits and then, if given, one payload before it returns. */
+  /** Writes everything that waits and then one payload before it returns. */
   appendSync(payload: Buffer, count: number, createdMs: number): SpoolRecord {
     const log = this.#log;
     if (log === undefined) throw new Error('the segment is closed');

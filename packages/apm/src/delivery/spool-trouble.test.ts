@@ -178,6 +178,21 @@ describe('a folder that is removed while it is in use', () => {
 });
 
 describe('a process that ends', () => {
+  it('is not made anew by what was under way at the end', async () => {
+    for (let turns = 0; turns < 12; turns += 1) {
+      const made = await started(willing());
+      await rm(folder, { recursive: true });
+      await made.clock.advance(30_000);
+      for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      await made.dispatcher.close(new Error('stopped'));
+      const names = (): Promise<string[]> => readdir(join(folder, 'one')).catch(() => []);
+      const left = await names();
+      expect(left.filter((name) => name.endsWith('.lock'))).toEqual([]);
+      for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(await names()).toEqual(left);
+    }
+  });
+
   it('writes what can be written, though one span is too large for any record', async () => {
     const made = await started(new BackEnd(), { maxBytes: 1 << 28, batchSpans: 5 });
     const text = '\u4e00'.repeat(6_000_000);

@@ -59,6 +59,7 @@ export class Spool {
   #rolling: Promise<void> | undefined;
   #timer: { cancel(): void } | undefined;
   #adopting: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
   readonly #told: Set<string> = new Set();
   /** Ends the wait before a file is read again. */
   readonly #waits: Set<() => void> = new Set();
@@ -187,6 +188,8 @@ export class Spool {
     this.#closed = true;
     this.#timer?.cancel();
     for (const end of [...this.#waits]) end();
+    // A look that is under way may take a lock and make a segment, which must not outlive this.
+    await this.#looking;
     await this.#adopting;
     await this.#rolling;
     await this.#warm?.rest().catch(() => undefined);
@@ -433,9 +436,10 @@ export class Spool {
   /** Every 30 s: is the disk there again, did another process end, is anything too old. */
   #watch(): void {
     this.#timer = this.#options.clock.setTimer(retryMs, () => {
-      this.#look()
+      this.#looking = this.#look()
         .catch(() => undefined)
         .finally(() => {
+          this.#looking = undefined;
           if (!this.#closed) this.#watch();
         });
     });
