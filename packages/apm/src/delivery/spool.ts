@@ -219,8 +219,9 @@ export class Spool {
     const before = this.#current;
     this.#number += 1;
     const file = join(this.#options.folder, segmentName(this.#writer, this.#number));
+    const nowMs = this.#options.clock.monotonic();
     const segment = await SpoolSegment.create(file);
-    segment.newestMs = this.#options.clock.monotonic();
+    segment.newestMs = nowMs;
     this.#segments.add(segment);
     this.#current = segment;
     if (before === undefined) return;
