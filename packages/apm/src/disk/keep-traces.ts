@@ -1,4 +1,5 @@
 import type { Recoverable } from '@mnops/core/spi';
+import type { LoadHistory } from '../analysis/forecast/load-history.js';
 import type { ResolvedConfig } from '../config.js';
 import { recoverableIdentity } from '../seams/recoverable-identity.js';
 import type { SharedFigures } from '../snapshot/shared-figures.js';
@@ -15,6 +16,7 @@ export async function openKeptFolder(
   config: ResolvedConfig,
   ring: TraceRing,
   shared: SharedFigures,
+  history: LoadHistory | undefined,
   host: Pick<KeptFolderOptions, 'settle' | 'damaged' | 'degrade' | 'recover'>,
 ): Promise<KeptFolder | undefined> {
   const { folder, store, clock, analysis } = config;
@@ -27,6 +29,7 @@ export async function openKeptFolder(
     maxAgeMs: store.maxAgeMs,
     clock,
     shared: analysis === undefined ? undefined : shared,
+    history,
     find: (traceId) => ring.get(traceId),
   });
   for (const { traceId } of ring.newestFirst()) kept.traces.seen(traceId, clock.monotonic());

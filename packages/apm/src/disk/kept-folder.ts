@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { codeOf } from '@mnops/core';
 import { acquireFileLock, ensureFolder, type FileLock } from '@mnops/core/files';
 import type { Clock, StorageDamage, Timer } from '@mnops/core/spi';
+import type { LoadHistory } from '../analysis/forecast/load-history.js';
 import type { SharedFigures } from '../snapshot/shared-figures.js';
 import type { Source } from '../snapshot/source-state.js';
 import type { HeldTrace } from '../store/trace-ring.js';
+import { LoadKeeper } from './load-keeper.js';
 import { listNumbers, readNumbers, removeUnfinished, writeNumbers } from './numbers-file.js';
 import { TraceKeeper } from './trace-keeper.js';
 import { TraceSegments } from './trace-segments.js';
@@ -18,6 +20,8 @@ export interface KeptFolderOptions {
   readonly clock: Clock;
   /** Absent when the analysis is off: then there are no numbers. */
   readonly shared: SharedFigures | undefined;
+  /** What forecasts are made from; absent when the analysis is off. */
+  readonly history: LoadHistory | undefined;
   readonly find: (traceId: string) => HeldTrace | undefined;
   /** Called before traces are written, so that spans which wait are among them. */
   readonly settle: () => void;
@@ -52,6 +56,7 @@ export class KeptFolder {
   readonly traces: TraceKeeper;
   readonly #options: KeptFolderOptions;
   readonly #segments: TraceSegments;
+  readonly #load: LoadKeeper | undefined;
   readonly #numbersFolder: string;
   readonly #tracesFolder: string;
   readonly #reason: string;
@@ -69,7 +74,7 @@ export class KeptFolder {
 
   constructor(options: KeptFolderOptions) {
     this.#options = options;
-    const { folder, maxDiskBytes, maxAgeMs, clock } = options;
+    const { folder, maxDiskBytes, maxAgeMs, clock, history } = options;
     this.#numbersFolder = join(folder, 'numbers');
     this.#tracesFolder = join(folder, 'traces');
     this.#reason = `Traces and baselines cannot be written to ${folder}; they are in memory only.`;
@@ -79,6 +84,10 @@ export class KeptFolder {
       maxAgeMs,
       now: () => clock.now(),
     });
+    if (history !== undefined) {
+      const damaged = (damage: StorageDamage): void => this.#tell(damage);
+      this.#load = new LoadKeeper({ folder: this.#numbersFolder, history, now: () => clock.now(), damaged });
+    }
     this.traces = new TraceKeeper(this.#segments, options.find);
   }
 
@@ -141,6 +150,8 @@ export class KeptFolder {
     this.#nextNumbersMs = nowMs + numbersEveryMs;
     await this.#segments.prune();
     await this.#saveNumbers();
+    await this.#load?.save(this.#owner, false);
+    await this.#load?.refresh(this.#owner);
   }
 
   async #saveAll(): Promise<void> {
@@ -148,6 +159,8 @@ export class KeptFolder {
     const { spans } = this.traces;
     await this.traces.save(this.#owner, this.#options.clock.monotonic(), true);
     await this.#saveNumbers();
+    await this.#load?.save(this.#owner, true);
+    if (!this.#closed) await this.#load?.refresh(this.#owner);
     this.#savedSpans = spans;
   }
 
@@ -185,6 +198,7 @@ export class KeptFolder {
       remedy: 'None: the folder was removed while it was in use. What comes from now on is written to a new one.',
     });
     this.#lock = undefined;
+    this.#load?.anew();
     await lock.release().catch(() => undefined);
     await this.#segments.close().catch(() => undefined);
     await ensureFolder(this.#tracesFolder);
@@ -194,20 +208,23 @@ export class KeptFolder {
 
   /**
    * Finds a name for this process and takes over from those that ended: their torn files are mended, the numbers of the
-   * first become this process's own, those of the others are counted in.
+   * first become this process's own, those of the others are counted in. The load of processes that are alive is counted in, too.
    */
   async #open(): Promise<void> {
     const { shared } = this.#options;
     await ensureFolder(this.#tracesFolder);
     await ensureFolder(this.#numbersFolder);
     const { whole: withNumbers, unfinished } = await listNumbers(this.#numbersFolder);
-    const owners = new Set([...withNumbers, ...unfinished, ...(await this.#segments.list()).map(({ owner }) => owner)]);
+    const withTraces = (await this.#segments.list()).map(({ owner }) => owner);
+    const withLoad = (await this.#load?.owners()) ?? [];
+    const owners = new Set([...withNumbers, ...unfinished, ...withTraces, ...withLoad]);
     let adopted = false;
     for (const owner of owners) {
       const lock = await this.#tryLock(owner);
       if (lock === undefined) continue;
       for (const damage of await this.#segments.mend(owner)) this.#tell(damage);
       if (unfinished.includes(owner)) await removeUnfinished(this.#numbersFolder, owner);
+      await this.#load?.tidy(owner);
       if (owner === this.#owner) {
         // Its own of before a failure: all of that is known here.
         this.#lock = lock;
@@ -217,6 +234,7 @@ export class KeptFolder {
       const source = withNumbers.includes(owner) ? await this.#readNumbers(owner) : undefined;
       if (source !== undefined && !adopted && this.#owner === '' && shared !== undefined) {
         shared.adopt(source);
+        await this.#load?.adopt(owner);
         this.#lock = lock;
         this.#owner = owner;
         adopted = true;
@@ -229,6 +247,7 @@ export class KeptFolder {
       this.#owner ||= shared?.id ?? `p${process.pid.toString(36)}${Math.floor(this.#options.clock.now()).toString(36)}`;
       this.#lock = await acquireFileLock(this.#lockFile(this.#owner), { purpose: 'traces and numbers' });
     }
+    await this.#load?.refresh(this.#owner);
     await this.#segments.prune();
   }
 

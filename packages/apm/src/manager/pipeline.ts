@@ -99,7 +99,7 @@ export class Pipeline {
 
   async start(call: Call): Promise<void> {
     const { events, degrade, recover } = this.#host;
-    this.#kept ??= await openKeptFolder(this.#config, this.ring, this.shared, {
+    this.#kept ??= await openKeptFolder(this.#config, this.ring, this.shared, this.analysis?.history, {
       settle: () => this.settle(),
       damaged: (damage) => events.emit('storage:damaged', damage),
       degrade,

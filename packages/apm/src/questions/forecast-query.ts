@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { AnomalySignal } from '../analysis/anomaly.js';
 import { type ForecastDoubt, type ForecastPoint, forecastSeries } from '../analysis/forecast/forecast-series.js';
 import type { ForecastSource } from '../analysis/forecast/forecast-source.js';
+import type { LoadedOperation } from '../analysis/forecast/load-history.js';
 
 /** What of an operation can be forecast. */
 export type ForecastSignal = Exclude<AnomalySignal, 'metric'>;
@@ -59,14 +60,14 @@ const querySchema = v.strictObject({
 export function forecastOperation(source: ForecastSource | undefined, input: ForecastQuery): Forecast {
   const query = parseOptions('forecast', querySchema, input);
   const { operation: name, service, kind, signal } = query;
-  const found = source?.operations
-    .filter(
-      (one) =>
-        one.name === name &&
-        (service === undefined || one.service === service) &&
-        (kind === undefined || one.kind === kind),
-    )
-    .toSorted((a, b) => b.baseline.count - a.baseline.count)[0];
+  const matches = (one: LoadedOperation): boolean =>
+    one.name === name &&
+    (service === undefined || one.service === service) &&
+    (kind === undefined || one.kind === kind);
+  const found =
+    source?.operations.filter(matches).toSorted((a, b) => b.baseline.count - a.baseline.count)[0] ??
+    // Known of an earlier process only.
+    [...(source?.history.operations() ?? [])].find(matches);
   const series = found && source?.history.series(found, signal, source.untilMs);
   const { seasonMs = 0, stepMs = 0 } = source ?? {};
   const asked = { operation: name, service: found?.service ?? service, signal, seasonMs };

@@ -5,6 +5,7 @@ import { codeOf, coreError } from '@mnops/core';
 import { ensureFolder } from '@mnops/core/files';
 import { checkRestored, manifestSink } from '@mnops/core/recovery';
 import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotSink } from '@mnops/core/spi';
+import { listLoads, loadFile, readLoad } from '../disk/load-file.js';
 import { listNumbers, numbersFile, readNumbers } from '../disk/numbers-file.js';
 import { inspectSegment, listSegments } from '../disk/trace-segments.js';
 import { recoverableIdentity } from './recoverable-identity.js';
@@ -69,6 +70,10 @@ async function save(folder: string, to: SnapshotSink, call: Call): Promise<void>
     const content = await readFile(numbersFile(join(folder, 'numbers'), id)).catch(absent);
     if (content !== undefined) await sink.add({ path: `numbers/${id}.num` }, content);
   }
+  for (const id of (await listLoads(join(folder, 'numbers'))).whole) {
+    const content = await readFile(loadFile(join(folder, 'numbers'), id)).catch(absent);
+    if (content !== undefined) await sink.add({ path: `numbers/${id}.load` }, content);
+  }
   for (const { file, name, bytes } of await listSegments(join(folder, 'traces'))) {
     if (bytes === 0 || (await stat(file).catch(absent)) === undefined) continue;
     await sink.add({ path: `traces/${name}`, size: bytes }, createReadStream(file, { end: bytes - 1 }));
@@ -88,12 +93,21 @@ async function verifyFolder(folder: string, call: Call): Promise<readonly Recove
     call.signal.throwIfAborted();
     for (const { offset, records } of await inspectSegment(file)) found(`traces/${name}`, offset, records);
   }
-  for (const id of (await listNumbers(join(folder, 'numbers'))).whole) {
+  const numbers = join(folder, 'numbers');
+  const files = [
+    ...(await listNumbers(numbers)).whole.map((id) => ({
+      path: `numbers/${id}.num`,
+      read: () => readNumbers(numbers, id),
+    })),
+    ...(await listLoads(numbers)).whole.map((id) => ({
+      path: `numbers/${id}.load`,
+      read: () => readLoad(numbers, id),
+    })),
+  ];
+  for (const { path, read } of files) {
     call.signal.throwIfAborted();
-    const path = `numbers/${id}.num`;
     try {
-      const { damage } = await readNumbers(join(folder, 'numbers'), id);
-      for (const { offset, records } of damage) found(path, offset, records);
+      for (const { offset, records } of (await read()).damage) found(path, offset, records);
     } catch {
       findings.push({ path, severity: 'error', message: 'The file cannot be read.' });
     }
