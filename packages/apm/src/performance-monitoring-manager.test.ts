@@ -355,6 +355,28 @@ describe('figures', () => {
     expect(report.reasons.length).toBeGreaterThan(4);
   });
 
+  it('lets other work run while it takes spans that are there already, in a list or one after the other', async () => {
+    const apm = new PerformanceMonitoringManager({ registerGlobals: false });
+    const spans = Array.from({ length: 2_500 }, (_, i) => spanOf({ id: (i + 1).toString(16) }));
+    for (const given of [
+      spans,
+      (async function* () {
+        yield* spans;
+      })(),
+    ]) {
+      let turns = 0;
+      let done = false;
+      const count = (): void => {
+        turns += 1;
+        if (!done) setImmediate(count);
+      };
+      setImmediate(count);
+      await apm.ingest(given);
+      done = true;
+      expect(turns).toBeGreaterThanOrEqual(2);
+    }
+  });
+
   it('works without analysis', async () => {
     const apm = await started({ analysis: false });
     await apm.ingest(requests);

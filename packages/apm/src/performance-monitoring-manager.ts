@@ -109,8 +109,9 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   /**
    * Tracing works: OpenTelemetry is loaded, its globals are set unless another SDK has them, exporters are open.
    *
-   * @throws {MnopsError} `MNOPS_CORE_DEPENDENCY_MISSING` when `@opentelemetry/api` is not installed, `MNOPS_CORE_CLOSED`
-   * after a stop, or what an exporter's `open` threw.
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for options that cannot be used, as does every method that takes some;
+   * `MNOPS_CORE_DEPENDENCY_MISSING` when `@opentelemetry/api` is not installed, `MNOPS_CORE_CLOSED` after a stop, or what
+   * an exporter's `open` threw.
    */
   async start(options: CallOptions = {}): Promise<void> {
     checkCallOptions('start', options);
@@ -193,13 +194,20 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   /**
    * Records finished spans of other processes: they join traces, baselines, map and request figures here. They are not
    * delivered to this manager's exporters, which is the business of the process that made them.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for what gives no spans; a span that is not valid is counted in the
+   * report. `MNOPS_CORE_CLOSED` after a stop.
    */
   async ingest(spans: Iterable<Span> | AsyncIterable<Span>, options: CallOptions = {}): Promise<IngestReport> {
     this.#lifecycle.assertUsable();
     return await this.#ingestion.take(spans, options);
   }
 
-  /** The trace with this id, of all services whose spans are here; `undefined` when it is not, or not any more. */
+  /**
+   * The trace with this id, of all services whose spans are here; `undefined` when it is not, or not any more.
+   *
+   * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for an id that is no text.
+   */
   async getTrace(traceId: string, options: CallOptions = {}): Promise<Trace | undefined> {
     return await this.#answers.getTrace(traceId, options);
   }

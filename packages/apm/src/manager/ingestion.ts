@@ -49,12 +49,12 @@ export class Ingestion {
     const report: Report = { accepted: 0, rejected: 0, repeated: 0, reasons: new Set() };
     await traced('mnops:apm:ingest', {}, async (context) => {
       let taken = 0;
-      // Two loops: waiting at each span of a plain list would cost more than taking it.
       const pause = async (): Promise<void> => {
         await new Promise<void>((resolve) => setImmediate(resolve));
         signal?.throwIfAborted();
       };
       signal?.throwIfAborted();
+      // Two loops: waiting at each span of a plain list would cost more than taking it.
       if (Symbol.iterator in spans) {
         for (const span of spans) {
           taken += 1;
@@ -64,7 +64,10 @@ export class Ingestion {
       } else {
         for await (const span of spans) {
           signal?.throwIfAborted();
+          taken += 1;
           this.#takeOne(span, report);
+          // A source that has its spans already waits for nothing, and would let nothing else run.
+          if (taken % ingestSlice === 0) await pause();
         }
       }
       Object.assign(context, { accepted: report.accepted, rejected: report.rejected });
