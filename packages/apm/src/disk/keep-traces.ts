@@ -81,11 +81,14 @@ export async function* matchingTraces(
   signal?: AbortSignal,
 ): AsyncIterable<HeldTrace> {
   let left = query.limit ?? 100;
+  /** What may come a second time, from disk, when it has left memory meanwhile. */
+  const given = new Set<string>();
   for (const held of ring.newestFirst()) {
     if (left <= 0) return;
     signal?.throwIfAborted();
     if (!matchesQuery(held, query)) continue;
     left -= 1;
+    if (kept !== undefined) given.add(held.traceId);
     yield held;
   }
   if (kept === undefined || left <= 0) return;
@@ -95,8 +98,8 @@ export async function* matchingTraces(
     error: query.error,
   };
   for await (const trace of kept.traces.newestFirst(range, signal)) {
-    // What is in memory had its turn; what left it meanwhile is only on disk now.
-    if (!matchesQuery(trace, query) || ring.get(trace.traceId) !== undefined) continue;
+    // What is in memory had its turn; what left it before it had is only on disk now.
+    if (!matchesQuery(trace, query) || given.has(trace.traceId) || ring.get(trace.traceId) !== undefined) continue;
     left -= 1;
     yield trace;
     if (left <= 0) return;

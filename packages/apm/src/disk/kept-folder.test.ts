@@ -66,6 +66,21 @@ const segments = async (): Promise<string[]> =>
     .map((name) => join(folder, 'traces', name));
 
 describe('a folder', () => {
+  it('gives each trace once, also one that leaves memory while they are read', async () => {
+    const { apm } = await started({ store: { maxTraces: 20 } });
+    await apm.ingest(requests(1, 20));
+    await apm.flush();
+    const ids: string[] = [];
+    for await (const { traceId } of apm.findTraces({ limit: 1_000 })) {
+      ids.push(traceId);
+      if (ids.length !== 10) continue;
+      await apm.ingest(requests(101, 20));
+      await apm.flush();
+    }
+    expect(ids).toHaveLength(new Set(ids).size);
+    expect(ids).toHaveLength(20);
+  });
+
   it('brings traces, baselines and map back in the next process, exactly', async () => {
     const first = await started();
     const spans = [
