@@ -3,6 +3,7 @@ import https from 'node:https';
 import { syncBuiltinESMExports } from 'node:module';
 import { urlToHttpOptions } from 'node:url';
 import type { Attributes, Span } from '@opentelemetry/api';
+import { type HeaderCarrier, headerGetter } from '../propagation/carrier.js';
 import {
   type ActiveInstrumentation,
   announce,
@@ -116,7 +117,7 @@ function begin(
 ): Begun | undefined {
   const { options, listener } = readParameters(parameters);
   const { headers } = options;
-  if (headerNames(headers).some(namesParent)) return undefined;
+  if (headerGetter.keys(headers as HeaderCarrier).some(namesParent)) return undefined;
   const facts = outgoingFacts(options, scheme);
   if (ignores(instrumentation, facts)) return undefined;
   const { apm } = instrumentation;
@@ -152,17 +153,9 @@ function readParameters(parameters: readonly unknown[]): {
   return { options, listener: rest[0] };
 }
 
-function headerNames(headers: Headers): readonly unknown[] {
-  if (headers === undefined || headers === null) return [];
-  if (!Array.isArray(headers)) return Object.keys(headers);
-  return Array.isArray(headers[0])
-    ? headers.map((pair) => (pair as unknown as readonly unknown[])[0])
-    : headers.filter((_, index) => index % 2 === 0);
-}
-
 /** The headers with ours, in the form that they had; where the caller has one of ours, his stays. */
 function withHeaders(headers: Headers, added: Readonly<Record<string, string>>): RequestOptions['headers'] {
-  const taken = new Set(headerNames(headers).map((name) => String(name).toLowerCase()));
+  const taken = new Set(headerGetter.keys(headers as HeaderCarrier).map((name) => name.toLowerCase()));
   const ours = Object.entries(added).filter(([name]) => !taken.has(name));
   if (!Array.isArray(headers))
     return { ...(headers as RequestOptions['headers']), ...Object.fromEntries(ours) } as RequestOptions['headers'];
