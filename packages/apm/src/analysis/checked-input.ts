@@ -29,8 +29,8 @@ const rankSchema = v.strictObject({
 /**
  * Ranks services by how much of a change between two windows began in them: time that a service takes itself, time that
  * passes between a caller and the called service, failures that nothing below explains, calls that are missing or new,
- * lines of the log that are, and metrics that nothing below explains. Changes within what chance explains (four standard
- * errors) do not count.
+ * lines of the log that are, and metrics that nothing below explains. Changes within what chance explains do not
+ * count: three standard errors, and more the more places are compared.
  *
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` with the field that is wrong, such as `faulty.3`.
  */

@@ -20,7 +20,7 @@ export interface WatchedMetric {
   readonly everyMs?: number | undefined;
   /** How far a value looks back. Default `everyMs`. */
   readonly windowMs?: number | undefined;
-  /** Called with the error's code when the source did not answer. Nothing is recorded then. */
+  /** Called with the error's code, or `an error without a code`, when the source did not answer. Nothing is recorded then. */
   readonly onFailure?: ((code: string) => void) | undefined;
   readonly clock?: Clock | undefined;
 }

@@ -63,12 +63,7 @@ export interface RankInput {
 const calleeShare = 1;
 const callerShare = 0.3;
 
-/**
- * Ranks services by how much of a change between two windows began in them: time that a service takes itself, time that
- * passes between a caller and the called service, failures that nothing below explains, calls that are missing or new,
- * lines of the log that are, and metrics that nothing below explains. Changes within what chance explains (four standard
- * errors) do not count.
- */
+/** As the `rankRootCauses` that users call, for input that is checked. */
 export function rankRootCauses(input: RankInput): RootCauseRanking {
   const windows = comparedWindows(input);
   const { before, after, atMs, changedAtMs } = windows;
