@@ -45,7 +45,7 @@ export class LoadKeeper {
   /** Goes on with the history of a process that ended. */
   async adopt(id: string): Promise<void> {
     const found = await this.#whole(id);
-    if (found !== undefined) this.#options.history.restore(found.load);
+    if (found !== undefined) this.#options.history.restore(found.load, this.#options.now());
   }
 
   /** Removes what a process that ended left unfinished, and its history when all of it is older than what is remembered. */
@@ -59,7 +59,7 @@ export class LoadKeeper {
 
   /** Counts in what other processes wrote since the last time. */
   async refresh(own: string): Promise<void> {
-    const { folder, history } = this.#options;
+    const { folder, history, now } = this.#options;
     const others = (await listLoads(folder)).whole.filter((id) => id !== own);
     for (const id of this.#read.keys()) {
       if (others.includes(id)) continue;
@@ -69,7 +69,7 @@ export class LoadKeeper {
     for (const id of others) {
       if (this.#read.get(id) === (await this.#versionOf(id))) continue;
       const found = await this.#whole(id);
-      if (found !== undefined) history.include(id, found.load);
+      if (found !== undefined) history.include(id, found.load, now());
     }
   }
 

@@ -64,4 +64,57 @@ describe('the history of load', () => {
     history.add(one, 1_000, stats(1));
     expect(history.series(one, 'throughput', 10_004_000)?.values.length).toBeGreaterThan(0);
   });
+
+  it('goes on where another process ended, and counts others in once', () => {
+    const one = operation('a');
+    const other = new LoadHistory(limits);
+    for (let startMs = 0; startMs < 9_000; startMs += 1_000) other.add(one, startMs, stats(3, 1));
+    const history = new LoadHistory(limits);
+    history.add(one, 9_000, stats(4));
+    history.restore(other.own(), 9_000);
+    const at = (nowMs: number) => history.series(one, 'throughput', nowMs);
+    expect(at(10_000)).toEqual({ stepMs: 2_000, endMs: 10_000, values: [3, 3, 3, 3, 3.5] });
+    for (let times = 0; times < 3; times += 1) history.include('b', other.own(), 10_000);
+    // The other one's newest step may not be complete.
+    expect(at(10_000)).toEqual({ stepMs: 2_000, endMs: 8_000, values: [6, 6, 6, 6] });
+    expect(at(16_000)?.values.slice(0, 5)).toEqual([6, 6, 6, 6, 5]);
+    expect(history.series(one, 'errors', 8_000)?.values).toEqual(new Array(4).fill(1 / 3));
+    history.exclude('b');
+    expect(at(16_000)?.values.slice(0, 5)).toEqual([3, 3, 3, 3, 3.5]);
+  });
+
+  it('puts shorter steps together, and leaves out those that do not fit', () => {
+    const one = operation('a');
+    const short = new LoadHistory(limits);
+    for (let startMs = 0; startMs < 12_000; startMs += 1_000) short.add(one, startMs, stats(3));
+    const long = new LoadHistory({ ...limits, bucketMs: 2_000, stepMs: 6_000 });
+    long.restore(short.own(), 12_000);
+    expect(long.series(one, 'throughput', 12_000)?.values).toEqual([3, 3]);
+    short.exclude('nobody');
+    const odd = new LoadHistory({ ...limits, stepMs: 3_000 });
+    odd.restore(short.own(), 12_000);
+    expect(odd.series(one, 'throughput', 12_000)).toBeUndefined();
+    expect([...odd.operations()]).toEqual([]);
+  });
+
+  it('holds others within the same bytes, and gives up what is farthest from now', () => {
+    const history = new LoadHistory({ ...limits, maxBytes: 50_000 });
+    const now = 1_000_000_000;
+    const ahead = new LoadHistory(limits);
+    for (let i = 0; i < 20; i += 1) ahead.add(operation(`ahead ${i}`), 9_000_000_000, stats(1));
+    const all = Array.from({ length: 5 }, (_, index) => operation(`now ${index}`));
+    history.include('b', ahead.own(), now);
+    expect(history.bytes).toBeLessThanOrEqual(50_000);
+    for (const each of all) history.add(each, now, stats(1));
+    expect(history.bytes).toBeLessThanOrEqual(50_000);
+    for (const each of all) expect(history.series(each, 'throughput', now + 4_000)?.values).toHaveLength(2);
+    // What another process knows of long ago does not push out what this one knows of today, however often it comes.
+    const old = new LoadHistory(limits);
+    for (let i = 0; i < 20; i += 1) old.add(operation(`old ${i}`), now - 4_000_000, stats(1));
+    for (const other of ['b', 'c', 'b']) history.include(other, old.own(), now);
+    for (const each of all) expect(history.series(each, 'throughput', now + 4_000)?.values).toHaveLength(2);
+    expect(history.bytes).toBeLessThanOrEqual(50_000);
+    for (const other of ['b', 'c']) history.exclude(other);
+    expect(history.bytes).toBeLessThan(5 * 5_100);
+  });
 });

@@ -124,7 +124,9 @@ export class LoadHistory {
       this.#newestStep = step;
       this.#own.untilMs = step * this.#stepMs;
     }
-    this.#sum(this.#own, operation, step, [1, stats.count, stats.errors, stats.count * stats.moments.mean]);
+    const index = this.#indexOf(step);
+    const sums = [1, stats.count, stats.errors, stats.count * stats.moments.mean];
+    sumUp(this.#blockOf(this.#own, operation, index, index), step, sums);
   }
 
   /** What this process knows; the numbers go on with it, so use it before anything else happens. */
@@ -138,16 +140,16 @@ export class LoadHistory {
   }
 
   /** This process goes on where another one ended: what that one knew is its own. */
-  restore(load: ProcessLoad): void {
-    this.#take(this.#own, load);
+  restore(load: ProcessLoad, nowMs: number): void {
+    this.#take(this.#own, load, nowMs);
   }
 
   /** Counts another process in; what it told before is replaced. Steps that do not fit into those here are left out. */
-  include(id: string, load: ProcessLoad): void {
+  include(id: string, load: ProcessLoad, nowMs: number): void {
     this.exclude(id);
     const source: Source = { untilMs: load.untilMs, tracks: new Map() };
     this.#others.set(id, source);
-    this.#take(source, load);
+    this.#take(source, load, nowMs);
   }
 
   /** Forgets another process. */
@@ -221,31 +223,32 @@ export class LoadHistory {
     return calls === 0 ? Number.NaN : ((signal === 'errors' ? sums.errors : sums.durationMs)[place] as number) / calls;
   }
 
-  #take(source: Source, load: ProcessLoad): void {
+  #take(source: Source, load: ProcessLoad, nowMs: number): void {
     // Shorter steps are put together; of longer ones nobody knows how they were divided.
     if (this.#stepMs % load.stepMs !== 0) return;
     const buckets = load.bucketMs / this.#bucketMs;
+    const nowIndex = this.#indexOf(Math.floor(nowMs / this.#stepMs));
     for (const { operation, runs } of load.operations) {
+      let block: Block | undefined;
       for (const { firstStep, covered, calls, errors, durationMs } of runs) {
-        covered.forEach((known, place) => {
-          if (known === 0) return;
+        for (const [place, known] of covered.entries()) {
+          if (known === 0) continue;
           const step = Math.floor(((firstStep + place) * load.stepMs) / this.#stepMs);
+          const index = this.#indexOf(step);
+          if (block?.index !== index) block = this.#blockOf(source, operation, index, nowIndex);
           const rest = [calls, errors, durationMs].map((list) => list[place] as number);
-          this.#sum(source, operation, step, [known * buckets, ...rest]);
-        });
+          sumUp(block, step, [known * buckets, ...rest]);
+        }
       }
     }
   }
 
-  #sum(source: Source, operation: LoadedOperation, step: number, numbers: readonly number[]): void {
-    const block = this.#blockOf(source, operation, Math.floor(step / blockSteps));
-    const place = step - block.index * blockSteps;
-    signals.forEach((name, index) => {
-      increase(block[name], place, numbers[index] as number);
-    });
+  #indexOf(step: number): number {
+    return Math.floor(step / blockSteps);
   }
 
-  #blockOf({ tracks }: Source, operation: LoadedOperation, index: number): Block {
+  /** The block with a number. One that is too far from now for the limits is not kept. */
+  #blockOf({ tracks }: Source, operation: LoadedOperation, index: number, nowIndex: number): Block {
     const key = keyOf(operation);
     const { service, name, kind } = operation;
     const track = tracks.get(key) ?? { operation: { service, name, kind }, blocks: [] };
@@ -258,8 +261,8 @@ export class LoadHistory {
     const block = { index, ...sumsOf(blockSteps) };
     blocks.splice(before + 1, 0, block);
     this.#count += 1;
-    if (blocks.length > this.#maxBlocks) this.#dropFarthest(blocks, index);
-    while (this.#count > this.#maxBlocksOfAll) this.#dropFarthestOfAll(index, block);
+    if (blocks.length > this.#maxBlocks) this.#dropFarthest(blocks, nowIndex);
+    while (this.#count > this.#maxBlocksOfAll) this.#dropFarthestOfAll(nowIndex, block);
     return block;
   }
 
@@ -277,7 +280,8 @@ export class LoadHistory {
     let distance = -1;
     for (const { tracks } of [this.#own, ...this.#others.values()]) {
       for (const [key, { blocks }] of tracks) {
-        if (blocks.length === 1 && blocks[0] === but) continue;
+        // Of blocks that are equally far, it is not the one that is about to be filled.
+        if (blocks.length === 1 && blocks[0] === but && but.index === index) continue;
         const far = Math.max(index - (blocks[0]?.index ?? index), (blocks.at(-1)?.index ?? index) - index);
         if (far <= distance) continue;
         distance = far;
@@ -288,6 +292,13 @@ export class LoadHistory {
     this.#dropFarthest(farthest.blocks, index);
     if (farthest.blocks.length === 0) farthest.tracks.delete(farthest.key);
   }
+}
+
+function sumUp(block: Block, step: number, numbers: readonly number[]): void {
+  const place = step - block.index * blockSteps;
+  signals.forEach((name, index) => {
+    increase(block[name], place, numbers[index] as number);
+  });
 }
 
 function increase(list: Float32Array, place: number, by: number): void {
