@@ -35,6 +35,8 @@ export function packageBuild(
     esbuildOptions: (build) => {
       build.minifyWhitespace = true;
       build.minifySyntax = true;
+      // Packages bring their sources, which the maps point to: a second copy of them would be most of an installation.
+      build.sourcesContent = false;
       // Of a package in both formats the one whose unused parts can be left out.
       build.mainFields = ['module', 'main'];
       // Core from its source: its built files are pieces that cannot be taken apart so far.

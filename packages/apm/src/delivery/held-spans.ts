@@ -36,6 +36,8 @@ export interface HeldBatch {
   refusedAloneAt?: number;
   /** Monotonic time before which none of them came. */
   readonly sinceMs: number;
+  /** Those that it was made of: on disk they stand for it until it is written or done. */
+  parts?: HeldBatch[];
 }
 
 /** A disk for held spans. */
@@ -203,7 +205,7 @@ export class HeldSpans {
   /** These spans are delivered or given up; the caller counts them. */
   settle(batches: readonly HeldBatch[]): void {
     const records: SpoolRecord[] = [];
-    for (const batch of batches) {
+    for (const batch of batches.flatMap((one) => [one, ...(one.parts ?? [])])) {
       batch.done = true;
       if (this.#flying.delete(batch)) this.#flyingSpans -= batch.count;
       if (batch.record !== undefined) {
@@ -294,11 +296,11 @@ export class HeldSpans {
       bytes,
     );
     this.#batches.splice(-parts.length, parts.length, whole);
-    // Until the whole is written, its parts on disk stand for it.
-    const written = await this.#write(whole, disk);
+    whole.parts = parts;
+    if (await this.#write(whole, disk)) return;
     const at = this.#batches.indexOf(whole);
-    if (written || at === -1) this.settle(parts);
-    else this.#batches.splice(at, 1, ...parts);
+    // It may be on its way by now, and keeps them.
+    if (at !== -1) this.#batches.splice(at, 1, ...parts);
   }
 
   #push(batch: HeldBatch): void {
@@ -339,6 +341,7 @@ export class HeldSpans {
 
   #written(batch: HeldBatch, record: SpoolRecord): void {
     batch.record = record;
+    this.settle(batch.parts?.splice(0) ?? []);
     if (batch.done) this.#disk?.spool.delivered([record]).catch(() => undefined);
     else this.#byRecord.set(record, batch);
   }

@@ -52,12 +52,20 @@ export const addressSchema: v.GenericSchema<string> = v.pipe(
 
 /** Headers of every request. The issue names none of them: what is not a name may be a line with a credential. */
 export const headersSchema: v.GenericSchema<Readonly<Record<string, Credential>>> = v.pipe(
+  // `Headers` and `Map` have no fields of their own: nothing would be sent.
+  v.custom<Readonly<Record<string, Credential>>>(isPlainObject, 'a plain object of names and values'),
   v.record(v.string(), credentialSchema),
   v.check(
     (headers) => Object.keys(headers).every((name) => /^[-!#$%&'*+.^_`|~\w]+$/.test(name)),
     'names of HTTP headers, without blanks and colons',
   ),
 );
+
+function isPlainObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
 
 /** One batch as its back end wants it. */
 export interface SpanRequest {

@@ -195,7 +195,12 @@ export class Tracing {
     const resources = new WeakMap<object, SpanAttributes>();
     return {
       onStart: (span) => {
-        if (this.#runtime !== undefined) this.#beginnings.begun(span as ReadableSpanLike);
+        if (this.#runtime === undefined) return;
+        try {
+          this.#beginnings.begun(span as ReadableSpanLike);
+        } catch {
+          // It is counted when it ends.
+        }
       },
       onEnd: (span) => {
         if (this.#runtime === undefined) return;

@@ -64,6 +64,16 @@ function normalized(text: string): unknown {
   });
 }
 
+describe('headers', () => {
+  it('are a plain object: of Headers and Map nothing would be sent', () => {
+    const url = 'http://127.0.0.1:4318';
+    for (const headers of [new Headers({ 'api-key': 'x' }), new Map([['api-key', 'x']]), [['api-key', 'x']]]) {
+      expect(() => otlp({ url, headers: headers as never })).toThrow(/headers: expected a plain object/);
+    }
+    expect(otlp({ url, headers: Object.assign(Object.create(null), { 'api-key': 'x' }) }).id).toBe('otlp');
+  });
+});
+
 describe('OTLP JSON', () => {
   const readable = sdkSpans();
   const resource = { 'service.name': 'sdk', 'service.version': '1' };
