@@ -4,7 +4,8 @@ import type { Call, Clock, ExportAnswer, SecretResolver, Span, TraceExporter } f
 import { shortenSpan } from '../encoding/shorten-span.js';
 import { Circuit } from './circuit.js';
 import type { DropReason, ExporterStats } from './delivery-report.js';
-import { type HeldBatch, HeldSpans, type HeldSpansDisk } from './held-spans.js';
+import type { HeldBatch } from './held-batch.js';
+import { HeldSpans, type HeldSpansDisk } from './held-spans.js';
 import { batchOf } from './span-queue.js';
 import type { SpoolRecord } from './spool-segment.js';
 

@@ -1,6 +1,7 @@
 import { MnopsError } from '@mnops/core';
 import type { Clock, Span } from '@mnops/core/spi';
 import type { DropReason } from './delivery-report.js';
+import { type HeldBatch, looseBatch, newBatch, standIns } from './held-batch.js';
 import type { QueuedSpan } from './span-lane.js';
 import { batchOf, SpanQueue } from './span-queue.js';
 import type { Spool } from './spool.js';
@@ -12,32 +13,6 @@ export interface HeldLimits {
   readonly maxSpans: number;
   readonly maxBytes: number;
   readonly batchSpans: number;
-}
-
-/** Spans that are delivered together: in memory, on disk, or both. */
-export interface HeldBatch {
-  count: number;
-  /** Estimated bytes in memory. */
-  readonly bytes: number;
-  /** Absent while they are on disk only. */
-  spans: readonly Span[] | undefined;
-  record: SpoolRecord | undefined;
-  writing: boolean;
-  /** Delivered or given up, while it may still be written. */
-  done: boolean;
-  /** Never to be written: too large, or its place on disk was given up. */
-  memoryOnly: boolean;
-  /** How often the back end refused it as bad data. */
-  refusals: number;
-  /** Monotonic time of the first of them, and the requests that the back end had taken by then. */
-  refusedSinceMs?: number;
-  takenBefore?: number;
-  /** As many as it had taken when it was last refused alone. */
-  refusedAloneAt?: number;
-  /** Monotonic time before which none of them came. */
-  readonly sinceMs: number;
-  /** Those that it was made of: on disk they stand for it until it is written or done. */
-  parts?: HeldBatch[];
 }
 
 /** A disk for held spans. */
@@ -205,7 +180,7 @@ export class HeldSpans {
   /** These spans are delivered or given up; the caller counts them. */
   settle(batches: readonly HeldBatch[]): void {
     const records: SpoolRecord[] = [];
-    for (const batch of batches.flatMap((one) => [one, ...(one.parts ?? [])])) {
+    for (const batch of batches.flatMap((one) => [one, ...standIns(one)])) {
       batch.done = true;
       if (this.#flying.delete(batch)) this.#flyingSpans -= batch.count;
       if (batch.record !== undefined) {
@@ -341,7 +316,8 @@ export class HeldSpans {
 
   #written(batch: HeldBatch, record: SpoolRecord): void {
     batch.record = record;
-    this.settle(batch.parts?.splice(0) ?? []);
+    this.settle(standIns(batch));
+    batch.parts = undefined;
     if (batch.done) this.#disk?.spool.delivered([record]).catch(() => undefined);
     else this.#byRecord.set(record, batch);
   }
@@ -359,6 +335,8 @@ export class HeldSpans {
     const refused: [HeldBatch, readonly QueuedSpan[]][] = [];
     for (const batch of [...this.#flying, ...this.#returned]) {
       if (batch.done || batch.record !== undefined || batch.writing || batch.memoryOnly) continue;
+      // Its parts are on disk, and cannot be taken from there any more.
+      if (standIns(batch).length > 0) continue;
       this.#writeNow(batch, disk, failures);
     }
     while (this.#loose.size > 0) {
@@ -414,6 +392,7 @@ export class HeldSpans {
   /** Gives up what is in memory only. @returns How many spans that were; what is on disk stays held. */
   abandon(): number {
     let count = this.#loose.take(Number.POSITIVE_INFINITY).length;
+    this.#batches = this.#batches.flatMap((batch) => (standIns(batch).length > 0 ? standIns(batch) : [batch]));
     for (const batch of [...this.#batches]) {
       if (batch.record !== undefined) continue;
       this.#batches.splice(this.#batches.indexOf(batch), 1);
@@ -471,28 +450,4 @@ export class HeldSpans {
       this.#memoryBytes -= batch.bytes;
     }
   }
-}
-
-function newBatch(spans: readonly Span[] | undefined, count: number, bytes: number, sinceMs = 0): HeldBatch {
-  return {
-    count,
-    bytes,
-    sinceMs,
-    spans,
-    record: undefined,
-    writing: false,
-    done: false,
-    memoryOnly: false,
-    refusals: 0,
-  };
-}
-
-function looseBatch(entries: readonly QueuedSpan[], sinceMs: number): HeldBatch {
-  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-  return newBatch(
-    entries.map(({ span }) => span),
-    entries.length,
-    bytes,
-    sinceMs,
-  );
 }
