@@ -37,11 +37,11 @@ export function metricChanges(
   const graph = new Graph(calls);
   const asked = series.find(({ service, name }) => service === entry?.service && name === entry?.metric);
   const shifted = (some: readonly MetricSeries[]): MetricShift[] => some.flatMap((one) => shiftOf(one, atMs) ?? []);
-  const traffic = byService(shifted(series.filter(({ role }) => role === 'traffic')));
+  const traffic = byService(shifted(series.filter(({ role }) => role === 'traffic')), ({ usual }) => usual);
   const askedShift = asked === undefined ? undefined : shiftOf(asked, atMs);
   const times = askedShift === undefined ? undefined : worstTimes(askedShift);
   const passed = (role: MetricRole): Change[] => {
-    const shifts = byService(shifted(ofRole(series, role, asked)));
+    const shifts = byService(shifted(ofRole(series, role, asked)), worstDeviation);
     return passedOn(shifts, traffic, graph, times, entry?.service);
   };
   const ofAsked = asked === undefined ? [] : passed(asked.role);
@@ -61,8 +61,18 @@ function ofRole(series: readonly MetricSeries[], role: MetricRole, asked: Metric
   return fitting.filter(({ name }) => name === wanted);
 }
 
-function byService(shifts: readonly MetricShift[]): Map<string, MetricShift> {
-  return new Map(shifts.map((shift) => [shift.series.service, shift]));
+/** One series of each service, where it has one for each of its instances: the one of which there is most. */
+function byService(shifts: readonly MetricShift[], rank: (shift: MetricShift) => number): Map<string, MetricShift> {
+  const first = new Map<string, MetricShift>();
+  for (const shift of shifts) {
+    const known = first.get(shift.series.service);
+    if (known === undefined || rank(shift) > rank(known)) first.set(shift.series.service, shift);
+  }
+  return first;
+}
+
+function worstDeviation(shift: MetricShift): number {
+  return shift.after.reduce((worst, { value }) => Math.max(worst, deviationOf(shift, value)), 0);
 }
 
 interface Burden {

@@ -248,3 +248,30 @@ describe('lines', () => {
     expect(() => rankRootCauses({ logs, at })).not.toThrow();
   }, 60_000);
 });
+
+describe('metrics of several instances', () => {
+  const replica = (instance: string, badValue: number) => ({
+    service: 'catalog',
+    name: 'latency p90',
+    role: 'latency' as const,
+    instance,
+    points: Array.from({ length: 40 }, (_, step) => ({
+      atMs: step * 60_000,
+      value: step < 35 ? 100 + (step % 3) : badValue + (step % 3),
+    })),
+  });
+
+  it('are judged by the one that is worst, in any order', () => {
+    const one = replica('catalog-1', 900);
+    const others = [replica('catalog-2', 100), replica('catalog-3', 100)];
+    for (const metrics of [
+      [one, ...others],
+      [...others, one],
+    ]) {
+      const { verdict, candidates } = rankRootCauses({ metrics, at: new Date(35 * 60_000) });
+      expect(verdict).toBe('found');
+      expect(candidates[0]).toMatchObject({ service: 'catalog' });
+    }
+    expect(rankRootCauses({ metrics: others, at: new Date(35 * 60_000) }).verdict).toBe('none');
+  });
+});
