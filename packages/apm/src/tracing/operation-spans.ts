@@ -7,6 +7,14 @@ import {
 import type { Attributes, Context } from '@opentelemetry/api';
 import type { OtelRuntime } from './otel-compat.js';
 
+/** Spans of operations, while they are made. */
+export interface OperationSpans {
+  /** No operation gets a span any more; those that have one end it. */
+  pause(): void;
+  /** Spans of operations under way are not ended any more either. */
+  end(): void;
+}
+
 /** Number of OpenTelemetry's status for a failure. */
 const failed = 2;
 
@@ -17,10 +25,19 @@ const failed = 2;
  * package's own operations never do.
  *
  * @param packages - Names such as `secrets`.
- * @returns A function that ends it.
  */
-export function operationSpans(runtime: OtelRuntime, packages: readonly string[]): () => void {
-  return carryOperations<Context>({ storage: runtime.storage, begin: (begun) => spanOf(runtime, begun) }, { packages });
+export function operationSpans(runtime: OtelRuntime, packages: readonly string[]): OperationSpans {
+  let paused = false;
+  const begin = (begun: BegunOperation): CarriedOperation<Context> | undefined =>
+    paused ? undefined : spanOf(runtime, begun);
+  const { storage } = runtime;
+  const end = carryOperations<Context>({ storage, begin }, { packages });
+  return {
+    pause() {
+      paused = true;
+    },
+    end,
+  };
 }
 
 function spanOf(runtime: OtelRuntime, begun: BegunOperation): CarriedOperation<Context> | undefined {

@@ -1,12 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type {
-  Context,
-  ContextManager,
-  SpanOptions as OtelSpanOptions,
-  Span,
-  TextMapPropagator,
-  Tracer,
-} from '@opentelemetry/api';
+import type { Context, ContextManager, SpanOptions as OtelSpanOptions, Span, Tracer } from '@opentelemetry/api';
 import * as api from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { isTracingSuppressed, suppressTracing } from '@opentelemetry/core';
@@ -19,6 +12,7 @@ import { DecidingTracer, type Decisions } from './deciding-tracer.js';
 import type { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
 import { randomIds } from './random-ids.js';
+import { joinGlobals } from './shared-globals.js';
 
 /** What the host needs of OpenTelemetry, loaded and wired. */
 export interface OtelRuntime {
@@ -30,15 +24,13 @@ export interface OtelRuntime {
   withSpan(context: Context, span: Span): Context;
   /** Whether a context has a span, of this process or of a caller. */
   hasSpan(context: Context): boolean;
-  /** Where the active context is kept; `undefined` when another SDK keeps it. */
+  /** Where the active context is kept; `undefined` when another SDK keeps it, or an older manager sets it. */
   readonly storage: AsyncLocalStorage<Context> | undefined;
   /** Runs with tracing suppressed, so that our own requests make no spans. */
   quietly<T>(run: () => T): T;
   inject(headers: HeaderTarget, context: Context): void;
   extract(headers: HeaderCarrier): Context;
-  /** Whether the globals were free and are now ours; false when another SDK has them. */
-  readonly ownsGlobals: boolean;
-  /** Gives the globals back. */
+  /** Leaves the globals to the next manager, or gives them back. */
   release(): void;
 }
 
@@ -58,6 +50,8 @@ export interface OtelRuntimeOptions {
   readonly decisions: Decisions;
   readonly onStart: (span: ReadableSpan) => void;
   readonly onEnd: (span: ReadableSpan) => void;
+  /** Called when `storage` is there from now on. */
+  readonly onStorage: () => void;
 }
 
 /** Milliseconds from the Unix epoch to the zero of the monotonic clock, as the process read it when it began. */
@@ -91,7 +85,6 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     shutdown: async () => undefined,
   };
   const deciding = new DecidingTracer(api, options.decisions, randomIds(), isTracingSuppressed);
-  const contexts: ContextManager = new AsyncLocalStorageContextManager().enable();
   const provider = new BasicTracerProvider({
     // Everything is given, so that the SDK's own reading of OTEL_* variables decides nothing.
     sampler: deciding.sampler,
@@ -108,7 +101,6 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     spanProcessors: [processor],
   });
   const propagator = createPropagator(api, options.propagators, isTracingSuppressed);
-  let foreign = false;
   const active = (): Context => (foreign ? api.context.active() : contexts.active());
   const withContext = <T>(context: Context, run: () => T): T =>
     foreign ? api.context.with(context, run) : contexts.with(context, run);
@@ -116,9 +108,13 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     withContext(api.trace.setSpan(context, span), () => run(span));
   const getTracer = (name: string, version?: string): Tracer =>
     tracerOn(deciding, provider.getTracer(name, version), active, within);
-  const owns = options.registerGlobals && claimGlobals(api, { getTracer }, contexts, propagator);
+  const newContexts = (): ContextManager => new AsyncLocalStorageContextManager().enable();
+  const globals = options.registerGlobals
+    ? joinGlobals(api, newContexts, { getTracer, propagator, promoted: options.onStorage })
+    : undefined;
   // With somebody else's globals in place, their context manager is the one that instrumented libraries use.
-  foreign = options.registerGlobals && !owns;
+  const foreign = options.registerGlobals && globals === undefined;
+  const contexts = globals?.contexts ?? newContexts();
   return {
     tracer: getTracer('@mnops/apm'),
     rootContext: api.ROOT_CONTEXT,
@@ -127,47 +123,22 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     quietly: (run) => withContext(suppressTracing(api.ROOT_CONTEXT), run),
     withSpan: (context, span) => api.trace.setSpan(context, span),
     hasSpan: (context) => api.trace.getSpanContext(context) !== undefined,
-    storage: foreign ? undefined : storageOf(contexts),
+    get storage() {
+      return foreign || globals?.answers === false ? undefined : storageOf(contexts);
+    },
     inject: (headers, context) => propagator.inject(context, headers, headerSetter),
     extract: (headers) => propagator.extract(api.ROOT_CONTEXT, headers, headerGetter),
-    ownsGlobals: owns,
     release() {
-      if (owns) {
-        api.trace.disable();
-        api.context.disable();
-        api.propagation.disable();
-      }
-      contexts.disable();
+      if (globals === undefined) contexts.disable();
+      else globals.leave();
     },
   };
 }
-
-type Api = typeof import('@opentelemetry/api');
 
 /** The storage of the SDK's context manager, which is private; without it operations make spans, but no context. */
 function storageOf(contexts: ContextManager): AsyncLocalStorage<Context> | undefined {
   const { _asyncLocalStorage: storage } = contexts as { readonly _asyncLocalStorage?: unknown };
   return storage instanceof AsyncLocalStorage ? (storage as AsyncLocalStorage<Context>) : undefined;
-}
-
-/** Sets all three globals, or none when any of them is taken. */
-function claimGlobals(
-  api: Api,
-  provider: { getTracer(name: string): Tracer },
-  contexts: ContextManager,
-  propagator: TextMapPropagator,
-): boolean {
-  if (!api.trace.setGlobalTracerProvider(provider)) return false;
-  if (!api.context.setGlobalContextManager(contexts)) {
-    api.trace.disable();
-    return false;
-  }
-  if (!api.propagation.setGlobalPropagator(propagator)) {
-    api.trace.disable();
-    api.context.disable();
-    return false;
-  }
-  return true;
 }
 
 /** The SDK's tracer with contexts looked up and set in our manager, which is not the global one in every case. */

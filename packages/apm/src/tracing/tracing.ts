@@ -5,6 +5,7 @@ import type { ResolvedConfig } from '../config.js';
 import type { HeaderCarrier, HeaderTarget } from '../propagation/carrier.js';
 import type { Decisions } from './deciding-tracer.js';
 import { idleSpan, idleTracer } from './idle-tracer.js';
+import type { OperationSpans } from './operation-spans.js';
 import type { OtelRuntime } from './otel-compat.js';
 import type { ReadableSpanLike } from './recorded-span.js';
 import { isContext, kindNumber, type SpanOptions } from './span-options.js';
@@ -71,7 +72,7 @@ export class Tracing {
   #waiting: ReadableSpanLike[] = [];
   #resources: SpanAttributes[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #endOperations: (() => void) | undefined;
+  readonly #operations: OperationSpans[] = [];
   #started = 0;
   #ended = 0;
   #joined = 0;
@@ -117,6 +118,11 @@ export class Tracing {
       throw missingApi(cause);
     });
     const { spanLimits, propagators, registerGlobals, traceOperations } = this.#config;
+    const carryOperations = (): void => {
+      // Those under way end as they began.
+      this.#operations.at(-1)?.pause();
+      if (this.#runtime !== undefined) this.#operations.push(operationSpans(this.#runtime, traceOperations));
+    };
     this.#runtime = await loadOtel({
       resource: this.#resource as Record<string, string>,
       limits: spanLimits,
@@ -131,15 +137,15 @@ export class Tracing {
         this.#ended += 1;
         this.#wait(span, this.#resource);
       },
+      onStorage: carryOperations,
     }).catch((cause: unknown) => {
       throw missingApi(cause);
     });
-    this.#endOperations = operationSpans(this.#runtime, traceOperations);
+    carryOperations();
   }
 
   stop(): void {
-    this.#endOperations?.();
-    this.#endOperations = undefined;
+    for (const operations of this.#operations.splice(0)) operations.end();
     this.settle();
     clearTimeout(this.#timer);
     this.#timer = undefined;
