@@ -1,49 +1,25 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
 import { createGunzip } from 'node:zlib';
+import { type ReopeningServer, reopeningServer } from '../src/testing/reopening-server.js';
 
 const { decode } = createRequire(import.meta.url)('@msgpack/msgpack') as { decode(bytes: Uint8Array): unknown };
 
 /** Receives what tracers send, by each one's own protocol, and counts the spans. */
-export interface ExitReceiver {
-  readonly url: string;
+export interface ExitReceiver extends ReopeningServer {
   /** Spans whose data came, each counted once. */
   readonly count: number;
-  up(): Promise<void>;
-  down(): Promise<void>;
 }
 
 /** Finds a free port of loopback; until `up()` it refuses connections. */
 export async function exitReceiver(): Promise<ExitReceiver> {
   const seen = new Set<string>();
-  let port = 0;
-  let server: Server | undefined;
-  const up = async (): Promise<void> => {
-    if (server !== undefined) return;
-    server = createServer((request, response) => void receive(request, response, seen));
-    await once(server.listen(port, '127.0.0.1'), 'listening');
-    port = (server.address() as AddressInfo).port;
-  };
-  const down = async (): Promise<void> => {
-    const ending = server;
-    server = undefined;
-    if (ending === undefined) return;
-    ending.closeAllConnections();
-    await new Promise((resolve) => ending.close(resolve));
-  };
-  await up();
-  await down();
+  const server = await reopeningServer((request, response) => void receive(request, response, seen));
   return {
-    get url() {
-      return `http://127.0.0.1:${port}`;
-    },
+    ...server,
     get count() {
       return seen.size;
     },
-    up,
-    down,
   };
 }
 

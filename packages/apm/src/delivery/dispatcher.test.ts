@@ -3,8 +3,9 @@ import type { ExportAnswer, Span, SpanBatch, TraceExporter } from '@mnops/core/s
 import { eventually, fakeClock, testCall } from '@mnops/core/testing';
 import { describe, expect, it } from 'vitest';
 import { apmError } from '../codes.js';
-import { randomOf } from '../testing/random.js';
+
 import { spanOf } from '../testing/spans.js';
+import { dispatcherOptions } from '../testing/spooled-dispatcher.js';
 import { testExporter } from '../testing/test-exporter.js';
 import { Dispatcher, type DispatcherOptions } from './dispatcher.js';
 
@@ -27,16 +28,7 @@ function dispatcherOf(exporter: TraceExporter, more: Partial<DispatcherOptions> 
   const clock = fakeClock();
   const log: string[] = [];
   const dispatcher = new Dispatcher({
-    exporter,
-    maxSpans: 1_000,
-    maxBytes: 16_777_216,
-    batchSpans: 10,
-    delayMs: 1_000,
-    exportTimeoutMs: 5_000,
-    clock,
-    secrets: undefined,
-    random: randomOf(1),
-    quietly: (run) => run(),
+    ...dispatcherOptions(exporter, clock),
     onDropped: (reason, count) => log.push(`${reason} ${count}`),
     onDown: (code) => log.push(`down ${code}`),
     onUp: () => log.push('up'),

@@ -8,7 +8,7 @@ import type { SharedFigures } from '../snapshot/shared-figures.js';
 import type { Source } from '../snapshot/source-state.js';
 import type { HeldTrace } from '../store/trace-ring.js';
 import { LoadKeeper } from './load-keeper.js';
-import { listNumbers, readNumbers, removeUnfinished, writeNumbers } from './numbers-file.js';
+import { numbersFiles, readNumbers, writeNumbers } from './numbers-file.js';
 import { TraceKeeper } from './trace-keeper.js';
 import { TraceSegments } from './trace-segments.js';
 
@@ -214,7 +214,7 @@ export class KeptFolder {
     const { shared } = this.#options;
     await ensureFolder(this.#tracesFolder);
     await ensureFolder(this.#numbersFolder);
-    const { whole: withNumbers, unfinished } = await listNumbers(this.#numbersFolder);
+    const { whole: withNumbers, unfinished } = await numbersFiles.list(this.#numbersFolder);
     const withTraces = (await this.#segments.list()).map(({ owner }) => owner);
     const withLoad = (await this.#load?.owners()) ?? [];
     const owners = new Set([...withNumbers, ...unfinished, ...withTraces, ...withLoad]);
@@ -223,7 +223,7 @@ export class KeptFolder {
       const lock = await this.#tryLock(owner);
       if (lock === undefined) continue;
       for (const damage of await this.#segments.mend(owner)) this.#tell(damage);
-      if (unfinished.includes(owner)) await removeUnfinished(this.#numbersFolder, owner);
+      if (unfinished.includes(owner)) await numbersFiles.removeUnfinished(this.#numbersFolder, owner);
       await this.#load?.tidy(owner);
       if (owner === this.#owner) {
         // Its own of before a failure: all of that is known here.

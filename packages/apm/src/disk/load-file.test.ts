@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openRecordLog } from '@mnops/core/files';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessLoad } from '../analysis/forecast/load-history.js';
-import { loadFile, type ReadLoad, readLoad, writeLoad } from './load-file.js';
+import { loadFiles, type ReadLoad, readLoad, writeLoad } from './load-file.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -59,14 +59,14 @@ describe('a file of load', () => {
     timeout: 120_000,
   }, async () => {
     await writeLoad(folder, 'aa', load);
-    const bytes = await readFile(loadFile(folder, 'aa'));
+    const bytes = await readFile(loadFiles.pathOf(folder, 'aa'));
     const whole = await readLoad(folder, 'aa');
     const written = new Set(whole.load.operations.map((operation) => JSON.stringify(operation)));
     let [refused, damaged] = [0, 0];
     const tried = async (id: string, at: number, cut: boolean): Promise<void> => {
       const changed = Buffer.from(bytes);
       changed[at] = (changed[at] as number) ^ (1 << (at % 8));
-      await writeFile(loadFile(folder, id), cut ? bytes.subarray(0, at) : changed);
+      await writeFile(loadFiles.pathOf(folder, id), cut ? bytes.subarray(0, at) : changed);
       const found = await read(id);
       if (typeof found === 'string') {
         expect(found).toBe('MNOPS_CORE_STORAGE_UNREADABLE');
@@ -114,7 +114,7 @@ describe('a file of load', () => {
       record({ operation: { ...operation, runs: [{ firstStep: 1e300, steps: 1 }] } }, [1, 1, 1, 1]),
       record({ operation: { ...operation, runs: [{ firstStep: 0.5, steps: 1 }] } }, [1, 1, 1, 1]),
     ];
-    const log = await openRecordLog({ file: loadFile(folder, 'aa'), magic: 'MNAPMLOD', version: 1 });
+    const log = await openRecordLog({ file: loadFiles.pathOf(folder, 'aa'), magic: 'MNAPMLOD', version: 1 });
     await log.append([...odd, record({ operation: { ...operation, runs } }, [1, 2, 0, 3]), record({ end: true })]);
     await log.close();
     const { load: found, damage } = await readLoad(folder, 'aa');

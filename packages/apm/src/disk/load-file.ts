@@ -1,16 +1,16 @@
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import { join } from 'node:path';
-import { codeOf, MnopsError, storageError } from '@mnops/core';
-import { ensureFolder, openRecordLog } from '@mnops/core/files';
+import { MnopsError } from '@mnops/core';
+import { openRecordLog } from '@mnops/core/files';
 import type { SpanKindName, StorageDamage } from '@mnops/core/spi';
 import type { LoadedOperation, LoadRun, ProcessLoad } from '../analysis/forecast/load-history.js';
 import { choiceAt, has, innerAt, invalid, listAt, numberAt, recordAt, textAt } from '../snapshot/fields.js';
+import { ProcessFiles } from './process-files.js';
 
 const format = { magic: 'MNAPMLOD', version: 1 } as const;
-const maxRecordBytes = 67_108_864;
-const fileName = /^([0-9a-z-]{1,64})\.load$/;
-const unfinishedForm = /^([0-9a-z-]{1,64})\.load\.new(?:\.rewrite)?$/;
+/** The load of each process, by its id. */
+export const loadFiles: ProcessFiles = new ProcessFiles({ ending: '.load', ...format });
+
 const kinds: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
 const maxRuns = 100_000;
 /** The last instant that a date can be. */
@@ -29,46 +29,10 @@ interface OperationRecord {
   readonly runs: readonly LoadRun[];
 }
 
-/** Path of the load of one process. */
-export function loadFile(folder: string, id: string): string {
-  return join(folder, `${id}.load`);
-}
-
-/** Ids of the processes whose load is in a folder, and of those that ended while they wrote it. */
-export async function listLoads(folder: string): Promise<{ readonly whole: string[]; readonly unfinished: string[] }> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw storageError('read', folder, error);
-  });
-  // Only plain files: a pipe would be waited for.
-  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  const idsOf = (form: RegExp): string[] => names.flatMap((name) => form.exec(name)?.[1] ?? []).sort();
-  return { whole: idsOf(fileName), unfinished: idsOf(unfinishedForm) };
-}
-
-/** Replaces the load of one process in one step: a crash leaves the old one or the new one, or none before the first. */
+/** Replaces the load of one process in one step. */
 export async function writeLoad(folder: string, id: string, load: ProcessLoad): Promise<void> {
   // Now, not while it is written: the sums go on.
-  const records = [...recordsOf(load)];
-  await ensureFolder(folder);
-  await removeUnfinishedLoad(folder, id);
-  const unfinished = `${loadFile(folder, id)}.new`;
-  const log = await openRecordLog({ file: unfinished, ...format, maxRecordBytes });
-  try {
-    await log.rewrite(records);
-  } finally {
-    await log.close();
-  }
-  const file = loadFile(folder, id);
-  await rename(unfinished, file).catch((error: unknown) => {
-    throw storageError('replace', file, error);
-  });
-}
-
-/** Removes what a process left that ended while it wrote its load. */
-export async function removeUnfinishedLoad(folder: string, id: string): Promise<void> {
-  await rm(`${loadFile(folder, id)}.new`, { force: true });
-  await rm(`${loadFile(folder, id)}.new.rewrite`, { force: true });
+  await loadFiles.replace(folder, id, [...recordsOf(load)]);
 }
 
 /**
@@ -77,7 +41,7 @@ export async function removeUnfinishedLoad(folder: string, id: string): Promise<
  * @throws {MnopsError} `MNOPS_CORE_STORAGE_UNREADABLE` when nothing can be read.
  */
 export async function readLoad(folder: string, id: string): Promise<ReadLoad> {
-  const file = loadFile(folder, id);
+  const file = loadFiles.pathOf(folder, id);
   const log = await openRecordLog({ file, ...format, readOnly: true });
   try {
     const damage: StorageDamage[] = [];

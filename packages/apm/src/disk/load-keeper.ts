@@ -2,15 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import { codeOf } from '@mnops/core';
 import type { StorageDamage } from '@mnops/core/spi';
 import type { LoadHistory } from '../analysis/forecast/load-history.js';
-import {
-  badRecord,
-  listLoads,
-  loadFile,
-  type ReadLoad,
-  readLoad,
-  removeUnfinishedLoad,
-  writeLoad,
-} from './load-file.js';
+import { badRecord, loadFiles, type ReadLoad, readLoad, writeLoad } from './load-file.js';
 
 /** What a keeper of load needs of its host. */
 export interface LoadKeeperOptions {
@@ -38,7 +30,7 @@ export class LoadKeeper {
 
   /** Ids of which there are files, whole or not. */
   async owners(): Promise<readonly string[]> {
-    const { whole, unfinished } = await listLoads(this.#options.folder);
+    const { whole, unfinished } = await loadFiles.list(this.#options.folder);
     return [...whole, ...unfinished];
   }
 
@@ -51,8 +43,8 @@ export class LoadKeeper {
   /** Removes what a process that ended left unfinished, and its history when all of it is older than what is remembered. */
   async tidy(id: string): Promise<void> {
     const { folder, history, now } = this.#options;
-    await removeUnfinishedLoad(folder, id);
-    const file = loadFile(folder, id);
+    await loadFiles.removeUnfinished(folder, id);
+    const file = loadFiles.pathOf(folder, id);
     const facts = await stat(file).catch(absent);
     if (facts?.isFile() === true && facts.mtimeMs < now() - history.reachMs) await rm(file, { force: true });
   }
@@ -60,7 +52,7 @@ export class LoadKeeper {
   /** Counts in what other processes wrote since the last time. */
   async refresh(own: string): Promise<void> {
     const { folder, history, now } = this.#options;
-    const others = (await listLoads(folder)).whole.filter((id) => id !== own);
+    const others = (await loadFiles.list(folder)).whole.filter((id) => id !== own);
     for (const id of this.#read.keys()) {
       if (others.includes(id)) continue;
       this.#read.delete(id);
@@ -104,7 +96,7 @@ export class LoadKeeper {
       // A process that is alive may have replaced it meanwhile: that is no damage.
       if (version !== (await this.#versionOf(id))) continue;
       this.#read.set(id, version);
-      if (found === undefined) damaged(badRecord(loadFile(folder, id), 0, failure));
+      if (found === undefined) damaged(badRecord(loadFiles.pathOf(folder, id), 0, failure));
       for (const damage of found?.damage ?? []) damaged(damage);
       return found;
     }
@@ -112,7 +104,7 @@ export class LoadKeeper {
   }
 
   async #versionOf(id: string): Promise<string | undefined> {
-    const facts = await stat(loadFile(this.#options.folder, id)).catch(absent);
+    const facts = await stat(loadFiles.pathOf(this.#options.folder, id)).catch(absent);
     return facts?.isFile() !== true ? undefined : `${facts.ino} ${facts.size} ${facts.mtimeMs}`;
   }
 }

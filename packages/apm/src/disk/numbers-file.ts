@@ -1,7 +1,6 @@
-import { readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { codeOf, MnopsError, storageError } from '@mnops/core';
-import { ensureFolder, openRecordLog } from '@mnops/core/files';
+import { stat } from 'node:fs/promises';
+import { MnopsError } from '@mnops/core';
+import { openRecordLog } from '@mnops/core/files';
 import type { StorageDamage } from '@mnops/core/spi';
 import type { Edge, Node } from '../analysis/edge-table.js';
 import { LatencySketch } from '../analysis/latency-sketch.js';
@@ -16,11 +15,12 @@ import {
   readOperation,
   type Source,
 } from '../snapshot/source-state.js';
+import { ProcessFiles } from './process-files.js';
 
 const format = { magic: 'MNAPMNUM', version: 1 } as const;
-const maxRecordBytes = 67_108_864;
-const fileName = /^([0-9a-z-]{1,64})\.num$/;
-const unfinishedForm = /^([0-9a-z-]{1,64})\.num\.new(?:\.rewrite)?$/;
+
+/** The numbers of each process, by its id. */
+export const numbersFiles: ProcessFiles = new ProcessFiles({ ending: '.num', ...format });
 
 /** What was read of one file of numbers. */
 export interface ReadNumbers {
@@ -28,52 +28,10 @@ export interface ReadNumbers {
   readonly damage: readonly StorageDamage[];
 }
 
-/** Path of the numbers of one process. */
-export function numbersFile(folder: string, id: string): string {
-  return join(folder, `${id}.num`);
-}
-
-/** Ids of the processes whose numbers are in a folder, and of those that ended while they wrote some. */
-export async function listNumbers(
-  folder: string,
-): Promise<{ readonly whole: string[]; readonly unfinished: string[] }> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw storageError('read', folder, error);
-  });
-  // Only plain files: a pipe would be waited for.
-  const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  const idsOf = (form: RegExp): string[] => names.flatMap((name) => form.exec(name)?.[1] ?? []).sort();
-  return { whole: idsOf(fileName), unfinished: idsOf(unfinishedForm) };
-}
-
-/** Replaces the numbers of one process in one step: a crash leaves the old ones or the new ones, or none before the first. */
+/** Replaces the numbers of one process in one step. */
 export async function writeNumbers(folder: string, source: Omit<Source, 'bytes'>): Promise<void> {
   // Now, not while it is written: figures go on, and what moves from one of them to another would count twice.
-  const records = [...recordsOf(source)];
-  await ensureFolder(folder);
-  const unfinished = join(folder, unfinishedName(source.id));
-  await removeUnfinished(folder, source.id);
-  const log = await openRecordLog({ file: unfinished, ...format, maxRecordBytes });
-  try {
-    await log.rewrite(records);
-  } finally {
-    await log.close();
-  }
-  const file = numbersFile(folder, source.id);
-  await rename(unfinished, file).catch((error: unknown) => {
-    throw storageError('replace', file, error);
-  });
-}
-
-/** Removes what a process left that ended while it wrote its numbers. */
-export async function removeUnfinished(folder: string, id: string): Promise<void> {
-  await rm(join(folder, unfinishedName(id)), { force: true });
-  await rm(join(folder, `${unfinishedName(id)}.rewrite`), { force: true });
-}
-
-function unfinishedName(id: string): string {
-  return `${id}.num.new`;
+  await numbersFiles.replace(folder, source.id, [...recordsOf(source)]);
 }
 
 function* recordsOf({ id, sequence, atMs, operations, map }: Omit<Source, 'bytes'>): Iterable<Buffer> {
@@ -92,7 +50,7 @@ function* recordsOf({ id, sequence, atMs, operations, map }: Omit<Source, 'bytes
  * @throws {MnopsError} `MNOPS_CORE_STORAGE_UNREADABLE` when nothing can be read.
  */
 export async function readNumbers(folder: string, id: string): Promise<ReadNumbers> {
-  const file = numbersFile(folder, id);
+  const file = numbersFiles.pathOf(folder, id);
   const log = await openRecordLog({ file, ...format, readOnly: true });
   try {
     const modifiedMs = Math.floor((await stat(file)).mtimeMs);

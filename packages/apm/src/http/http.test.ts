@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import https from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Span } from '@mnops/core/spi';
 import { trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { wrappedFunctions } from '../testing/wrapped-functions.js';
 import { type HttpInstrumentationOptions, instrumentHttp } from './index.js';
 
 const cleanups: (() => unknown)[] = [];
@@ -410,21 +410,14 @@ describe('incoming requests', () => {
 
 describe('instrumentHttp', () => {
   it('is undone without a trace, in any order, and makes one span where it is on twice', async () => {
-    const found = (): readonly unknown[] => [
-      http.request,
-      http.get,
-      https.request,
-      http.Server.prototype.emit,
-      https.Server.prototype.emit,
-    ];
-    const before = found();
+    const before = wrappedFunctions();
     const apm = new PerformanceMonitoringManager({ service: 'web' });
     await apm.start();
     cleanups.push(() => apm.stop());
     const url = await serving(echo);
     const ordered = [instrumentHttp(apm), instrumentHttp(apm)];
     for (const one of ordered.reverse()) one();
-    expect(found()).toEqual(before);
+    expect(wrappedFunctions()).toEqual(before);
     const undo = [instrumentHttp(apm), instrumentHttp(apm)];
     await answer(http.get(url));
     await (await fetch(url)).text();

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type Server } from 'node:http';
-import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { wrappedFunctions } from '../testing/wrapped-functions.js';
 import { instrumentHttp } from './index.js';
 
 const cleanups: (() => unknown)[] = [];
@@ -35,21 +35,13 @@ async function ended(apm: PerformanceMonitoringManager, count: number): Promise<
 
 describe('instrumentHttp', () => {
   it('is undone in the order in which it was put on, too, and below what others put on', async () => {
-    const found = (): readonly unknown[] => [
-      http.request,
-      http.get,
-      https.request,
-      https.get,
-      http.Server.prototype.emit,
-      https.Server.prototype.emit,
-    ];
-    const before = found();
+    const before = wrappedFunctions();
     const apm = new PerformanceMonitoringManager({ service: 'web' });
     await apm.start();
     cleanups.push(() => apm.stop());
     const url = await serving();
     for (const one of [instrumentHttp(apm), instrumentHttp(apm), instrumentHttp(apm)]) one();
-    expect(found()).toEqual(before);
+    expect(wrappedFunctions()).toEqual(before);
     const undo = instrumentHttp(apm);
     const ours = { request: http.request, emit: http.Server.prototype.emit };
     const theirs: string[] = [];
@@ -74,7 +66,7 @@ describe('instrumentHttp', () => {
     await answer(http.get(url));
     await ended(apm, 4);
     again();
-    expect(found()).toEqual(before);
+    expect(wrappedFunctions()).toEqual(before);
     expect(Object.hasOwn(http.Server.prototype, 'emit')).toBe(false);
   });
 

@@ -5,8 +5,8 @@ import { codeOf, coreError } from '@mnops/core';
 import { ensureFolder } from '@mnops/core/files';
 import { checkRestored, manifestSink } from '@mnops/core/recovery';
 import type { Call, Recoverable, RecoveryFinding, RestoreTarget, SnapshotSink } from '@mnops/core/spi';
-import { listLoads, loadFile, readLoad } from '../disk/load-file.js';
-import { listNumbers, numbersFile, readNumbers } from '../disk/numbers-file.js';
+import { loadFiles, readLoad } from '../disk/load-file.js';
+import { numbersFiles, readNumbers } from '../disk/numbers-file.js';
 import { inspectSegment, listSegments } from '../disk/trace-segments.js';
 import { recoverableIdentity } from './recoverable-identity.js';
 
@@ -66,12 +66,12 @@ export function folderRecoverable(host: RecoverableHost): Recoverable {
 async function save(folder: string, to: SnapshotSink, call: Call): Promise<void> {
   const sink = manifestSink(to, call);
   // Numbers are replaced as a whole, so that a file is read at once or it changes under the reader.
-  for (const id of (await listNumbers(join(folder, 'numbers'))).whole) {
-    const content = await readFile(numbersFile(join(folder, 'numbers'), id)).catch(absent);
+  for (const id of (await numbersFiles.list(join(folder, 'numbers'))).whole) {
+    const content = await readFile(numbersFiles.pathOf(join(folder, 'numbers'), id)).catch(absent);
     if (content !== undefined) await sink.add({ path: `numbers/${id}.num` }, content);
   }
-  for (const id of (await listLoads(join(folder, 'numbers'))).whole) {
-    const content = await readFile(loadFile(join(folder, 'numbers'), id)).catch(absent);
+  for (const id of (await loadFiles.list(join(folder, 'numbers'))).whole) {
+    const content = await readFile(loadFiles.pathOf(join(folder, 'numbers'), id)).catch(absent);
     if (content !== undefined) await sink.add({ path: `numbers/${id}.load` }, content);
   }
   for (const { file, name, bytes } of await listSegments(join(folder, 'traces'))) {
@@ -95,11 +95,11 @@ async function verifyFolder(folder: string, call: Call): Promise<readonly Recove
   }
   const numbers = join(folder, 'numbers');
   const files = [
-    ...(await listNumbers(numbers)).whole.map((id) => ({
+    ...(await numbersFiles.list(numbers)).whole.map((id) => ({
       path: `numbers/${id}.num`,
       read: () => readNumbers(numbers, id),
     })),
-    ...(await listLoads(numbers)).whole.map((id) => ({
+    ...(await loadFiles.list(numbers)).whole.map((id) => ({
       path: `numbers/${id}.load`,
       read: () => readLoad(numbers, id),
     })),

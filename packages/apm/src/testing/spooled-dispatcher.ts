@@ -6,6 +6,7 @@ import { Dispatcher, type DispatcherOptions } from '../delivery/dispatcher.js';
 import { openSpool } from '../delivery/open-spool.js';
 import { randomOf } from './random.js';
 import { spanOf } from './spans.js';
+import { testExporter } from './test-exporter.js';
 
 /** A back end that is away, answers, or refuses, as told. */
 export class BackEnd {
@@ -18,27 +19,35 @@ export class BackEnd {
   }
 
   exporter(id = 'one'): TraceExporter {
-    return {
-      specVersion: 1,
-      kind: 'trace-exporter',
-      id,
-      capabilities: {
-        maxRequestBytes: 1e6,
-        maxSpansPerRequest: 100,
-        partialSuccess: true,
-        safeToRepeat: true,
-        delivers: 'local',
-      },
-      export: async (batch: SpanBatch) => {
-        this.requests += 1;
-        const ids = batch.groups.flatMap(({ spans }) => spans.map(({ spanId }) => spanId));
-        const answer = this.answer(ids);
-        if (answer instanceof Error) throw answer;
-        if (answer.accepted === ids.length) this.taken.push(...ids);
-        return answer;
-      },
+    const take = (batch: SpanBatch): ExportAnswer => {
+      this.requests += 1;
+      const ids = batch.groups.flatMap(({ spans }) => spans.map(({ spanId }) => spanId));
+      const answer = this.answer(ids);
+      if (answer instanceof Error) throw answer;
+      if (answer.accepted === ids.length) this.taken.push(...ids);
+      return answer;
     };
+    return testExporter(take, { id, maxRequestBytes: 1e6, maxSpansPerRequest: 100 });
   }
+}
+
+/** Options of a dispatcher that sends batches of ten after a second, and tells nobody. */
+export function dispatcherOptions(exporter: TraceExporter, clock: FakeClock): DispatcherOptions {
+  return {
+    exporter,
+    maxSpans: 1_000,
+    maxBytes: 16_777_216,
+    batchSpans: 10,
+    delayMs: 1_000,
+    exportTimeoutMs: 5_000,
+    clock,
+    secrets: undefined,
+    random: randomOf(1),
+    quietly: (run) => run(),
+    onDropped: () => undefined,
+    onDown: () => undefined,
+    onUp: () => undefined,
+  };
 }
 
 /** A dispatcher with a spool, its clock, and what it told. */
@@ -63,22 +72,11 @@ export function spooledDispatcher(
   const log: string[] = [];
   const asideFiles: string[] = [];
   const dispatcher = new Dispatcher({
-    exporter: backEnd.exporter(),
-    maxSpans: 1_000,
-    maxBytes: 16_777_216,
-    batchSpans: 10,
-    delayMs: 1_000,
-    exportTimeoutMs: 5_000,
-    clock,
-    secrets: undefined,
-    random: randomOf(1),
-    quietly: (run) => run(),
+    ...dispatcherOptions(backEnd.exporter(), clock),
     onDropped: (reason, count, _, file) => {
       log.push(`${reason} ${count}`);
       if (file !== undefined) asideFiles.push(file);
     },
-    onDown: () => undefined,
-    onUp: () => undefined,
     ...more,
   });
   const options = { folder, maxBytes: 1 << 28, maxAgeMs: 86_400_000, intervalMs: 1_000, fsync: false, ...spool };
