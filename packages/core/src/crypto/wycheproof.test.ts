@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { dataSuite } from '@mnops/tooling/parts';
 import { describe, expect, it } from 'vitest';
 import { gcmOpen, gcmSeal, hkdf, hmac, keyBytes, nonceBytes, pbkdf2, tagBytes } from './primitives.js';
 
@@ -13,20 +14,15 @@ interface Group {
   readonly [field: string]: unknown;
 }
 
-const root = process.env['MNOPS_TEST_DATA'] ?? join(import.meta.dirname, '../../../../../shared/data');
-const folder = join(root, 'wycheproof');
-const present = existsSync(folder);
-const title = present ? 'Wycheproof' : `Wycheproof (skipped: no vectors in ${folder})`;
-
-function groups(file: string): readonly Group[] {
-  return (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { testGroups: Group[] }).testGroups;
-}
-
 function hex(test: Case, field: string): Buffer {
   return Buffer.from(test[field] as string, 'hex');
 }
 
-describe.skipIf(!present)(title, () => {
+dataSuite({ describe, it }, 'wycheproof', 'Wycheproof', (folder) => {
+  function groups(file: string): readonly Group[] {
+    return (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { testGroups: Group[] }).testGroups;
+  }
+
   it('AES-GCM: opens and seals what is valid for 256-bit keys, 96-bit nonces and 128-bit tags, refuses the rest', () => {
     let checked = 0;
     let refused = 0;

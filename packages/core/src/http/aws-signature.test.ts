@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { dataSuite } from '@mnops/tooling/parts';
 import { describe, expect, it } from 'vitest';
 import { awsEncoded, signAwsRequest } from './aws-signature.js';
 
@@ -17,9 +18,6 @@ interface Context {
   readonly timestamp: string;
 }
 type Vector = { readonly 'context.json': Context } & Readonly<Record<string, string>>;
-
-const data = process.env['MNOPS_TEST_DATA'] ?? join(import.meta.dirname, '../../../../../shared/data');
-const file = join(data, 'sigv4/aws-sigv4-suite.json');
 
 /** The suite's text form of a request: continuation lines, repeated names, raw paths. */
 function parsedRequest(text: string) {
@@ -52,8 +50,8 @@ function expectedHeaders(text: string): Record<string, string> {
   return wanted;
 }
 
-describe.skipIf(!existsSync(file))('signAwsRequest, public suite (data folder sigv4)', () => {
-  const suite = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, Vector>) : {};
+dataSuite({ describe, it }, 'sigv4', 'signAwsRequest, public suite', (folder) => {
+  const suite = JSON.parse(readFileSync(join(folder, 'aws-sigv4-suite.json'), 'utf8')) as Record<string, Vector>;
   it.each(Object.keys(suite))('%s', (name) => {
     const vector = suite[name] as Vector;
     const context = vector['context.json'];

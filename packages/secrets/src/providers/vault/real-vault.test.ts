@@ -6,7 +6,7 @@ import {
   secretProviderContract,
   testCall,
 } from '@mnops/core/testing';
-import { type PostgresServer, part, partSuite, type VaultServer } from '@mnops/tooling/parts';
+import { isRequired, type PostgresServer, part, partSuite, type VaultServer } from '@mnops/tooling/parts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashicorpVault, type VaultAuth, vaultTransitKey } from './index.js';
 
@@ -117,7 +117,7 @@ partSuite(runner, 'vault', 'vault, the real server', (vault) => {
     await provider.close?.(testCall());
   });
 
-  it.runIf(hasPostgres)('makes database users that appear, log in and vanish', async () => {
+  it.runIf(hasPostgres || isRequired('postgres'))('makes database users that appear, log in and vanish', async () => {
     const provider = hashicorpVault({ address: server.url, auth: logins['appRole'] as VaultAuth });
     const issued = await provider.issue?.('database/creds/readonly', 120_000, testCall());
     const { username } = JSON.parse(Buffer.from(issued?.value ?? []).toString()) as { readonly username: string };
