@@ -35,6 +35,8 @@ export function packageBuild(
     esbuildOptions: (build) => {
       build.minifyWhitespace = true;
       build.minifySyntax = true;
+      // Node shows the line of an error that nobody catches.
+      build.lineLimit = 160;
       // Packages bring their sources, which the maps point to: a second copy of them would be most of an installation.
       build.sourcesContent = false;
       // Of a package in both formats the one whose unused parts can be left out.
