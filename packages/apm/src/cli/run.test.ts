@@ -137,5 +137,25 @@ describe('mnops-apm', () => {
     await writeFile(file, '{"cut');
     expect(await cli('traces', file)).toBe(4);
     expect(told).toContain('MNOPS_APM_SPANS_INVALID');
+    expect(told).toContain(`${file} is no OTLP JSON`);
+  });
+
+  it('shows what can be read of a file of which a part cannot, and names the line', async () => {
+    const lines = before.slice(0, 3).map(request);
+    const last = lines[2]?.slice(0, -60) ?? '';
+    for (const [text, shown, note] of [
+      [[lines[0], lines[1], last], 2, `Line 3 of ${file} is passed over`],
+      [[lines[0], 'oops', lines[2]], 2, `Line 2 of ${file} is passed over`],
+      [[last, '{"resourceSpans": 1}', lines[1], lines[2]], 2, `What is before line 3 of ${file} is passed over`],
+    ] as const) {
+      await writeFile(file, text.join('\n'));
+      expect(await cli('traces', file)).toBe(0);
+      expect(out.trim().split('\n')).toHaveLength(shown);
+      expect(told).toContain(note);
+    }
+    const pretty = JSON.stringify(JSON.parse(lines[0] ?? ''), null, 2);
+    await writeFile(file, pretty);
+    expect(await cli('traces', file)).toBe(0);
+    expect(told).toBe('');
   });
 });

@@ -3,6 +3,8 @@ import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { MnopsError } from '@mnops/core';
+import { apmError } from '../codes.js';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
 import { decodeOtlpJson } from '../providers/otlp/decode.js';
 import type { Terminal } from './terminal.js';
@@ -24,8 +26,12 @@ export async function openSource(source: string, terminal: Terminal): Promise<Op
     const report = await apm.ingest(decoded.spans);
     rejected += decoded.rejected + report.rejected;
   };
-  if (source === '-') await requests(linesOf(await terminal.read()), take);
-  else await requests(createInterface({ input: createReadStream(source), crlfDelay: Number.POSITIVE_INFINITY }), take);
+  const tell = (text: string): void => terminal.tell(text);
+  if (source === '-') await requests('standard input', linesOf(await terminal.read()), take, tell);
+  else {
+    const lines = createInterface({ input: createReadStream(source), crlfDelay: Number.POSITIVE_INFINITY });
+    await requests(source, lines, take, tell);
+  }
   if (rejected > 0) terminal.tell(`${rejected} spans could not be used.`);
   return { apm, close: async () => void (await apm.stop()) };
 }
@@ -73,18 +79,42 @@ function linesOf(text: string): string[] {
   return text.split(/\r?\n/);
 }
 
-/** One request on each line, or one over all of them. */
+/**
+ * One request on each line, or one over all of them. Once a line was a request, each is: one that cannot be read, such as
+ * the last one of a file that is being written, is told of and passed over.
+ *
+ * @throws {MnopsError} `MNOPS_APM_SPANS_INVALID` when no request can be read.
+ */
 async function requests(
+  name: string,
   lines: Iterable<string> | AsyncIterable<string>,
   take: (text: string) => Promise<void>,
+  tell: (text: string) => void,
 ): Promise<void> {
   let pending = '';
+  let number = 0;
+  let taken = 0;
   for await (const line of lines) {
+    number += 1;
     if (line.trim() === '') continue;
-    // A line that is a whole object is a request; else the request goes over lines.
-    const whole = pending === '' && line.startsWith('{') && line.trimEnd().endsWith('}');
-    if (whole) await take(line);
+    // What else begins so may be a part of one request that goes over lines.
+    const isRequest = /^\{.*resource_?spans.*\}\s*$/i.test(line);
+    const failure = isRequest || taken > 0 ? await take(line).catch(invalidOr) : notTried;
+    if (failure === undefined) {
+      if (pending !== '') tell(`What is before line ${number} of ${name} is passed over: it is no request.`);
+      pending = '';
+      taken += 1;
+    } else if (taken > 0) tell(`Line ${number} of ${name} is passed over: ${failure}`);
     else pending += `${line}\n`;
   }
-  if (pending !== '') await take(pending);
+  const failure = pending === '' ? undefined : await take(pending).catch(invalidOr);
+  if (failure !== undefined) throw apmError('MNOPS_APM_SPANS_INVALID', `${name} is no OTLP JSON: ${failure}`);
+}
+
+const notTried = '';
+
+/** What is wrong with a request that cannot be read; other failures go on. */
+function invalidOr(error: unknown): string {
+  if (MnopsError.is(error, 'MNOPS_APM_SPANS_INVALID')) return error.message;
+  throw error;
 }
