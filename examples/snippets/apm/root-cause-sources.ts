@@ -29,7 +29,7 @@ const report = await apm.findRootCause({
   logs: logs.logSearch,
 });
 for (const { service, evidence } of report.candidates) console.log(service, evidence[0]?.text);
-for (const note of report.notes) console.warn(note); // what a source did not answer, and why
+for (const note of report.notes) console.warn(note); // what fits nothing, or was not answered, and why
 // #endregion
 
 assert.equal(report.verdict, 'found');

@@ -289,9 +289,10 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   async health(): Promise<HealthReport> {
     const { status, reasons } = this.#lifecycle;
     const healthy = status === 'ready' ? 'healthy' : 'unhealthy';
+    const state = status === 'idle' ? 'idle: start() was not called' : status;
     return {
       status: status === 'degraded' ? 'degraded' : healthy,
-      reasons: status === 'ready' || status === 'degraded' ? reasons : [`The manager is ${status}.`, ...reasons],
+      reasons: status === 'ready' || status === 'degraded' ? reasons : [`The manager is ${state}.`, ...reasons],
       atMs: this.#config.clock.now(),
     };
   }

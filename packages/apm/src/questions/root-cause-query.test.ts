@@ -25,6 +25,18 @@ describe('findRootCause', () => {
     expect((await apm.findRootCause({ at, metrics: [usage('shop', 10)] })).verdict).toBe('none');
   });
 
+  it('says what of the query fits nothing', async () => {
+    expect((await apm.findRootCause({ at })).notes).toEqual([
+      'There are 0 traces before and 0 after; 5 are needed on either side.',
+    ]);
+    const metrics = [usage('shop', 95)];
+    expect((await apm.findRootCause({ at, metrics, service: 'shp', metric: 'cqu' })).notes).toEqual([
+      'Nothing is known of the service shp in this time.',
+      'No series is named cqu.',
+    ]);
+    expect((await apm.findRootCause({ at, metrics, service: 'shop', metric: 'cpu' })).notes).toEqual([]);
+  });
+
   it('refuses a series without a known role', async () => {
     const wrong = { ...usage('shop', 10), role: 'speed' } as never;
     await expect(apm.findRootCause({ at, metrics: [wrong] })).rejects.toMatchObject({

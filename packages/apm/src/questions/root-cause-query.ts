@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { callsSchema, dateSchema, logIssue, metricSchema, pointIssue } from '../analysis/root-cause/input-schema.js';
 import type { CallEdge, LogRecord, MetricSeries } from '../analysis/root-cause/inputs.js';
 import { type RootCauseRanking, rankRootCauses } from '../analysis/root-cause/rank.js';
+import { minTraces } from '../analysis/root-cause/windows.js';
 import type { HeldTrace } from '../store/trace-ring.js';
 import { loadInputs } from './load-inputs.js';
 import { type MetricQuestion, metricQuestionSchema, metricSourceSchema } from './metric-question.js';
@@ -51,7 +52,7 @@ export interface RootCauseReport extends RootCauseRanking {
     readonly normal: { readonly from: Date; readonly to: Date };
     readonly faulty: { readonly from: Date; readonly to: Date };
   };
-  /** What sources of metrics and lines did not answer, and why; empty when nothing is missing. */
+  /** What of the query fits nothing, and what sources of metrics and lines did not answer and why; empty when nothing is missing. */
   readonly notes: readonly string[];
   /** Milliseconds that finding it took. */
   readonly elapsedMs: number;
@@ -142,5 +143,41 @@ export async function findRootCauseIn(
   }
   const entry = service === undefined && operation === undefined ? undefined : { service, operation, metric };
   const ranking = rankRootCauses({ ...picked, entry, metrics, logs, calls, at });
-  return { ...ranking, windows: { normal, faulty }, notes, elapsedMs: clock.monotonic() - begunAt };
+  const unfitting = unfittingParts(query, { ...picked, counts, metrics: metrics ?? [], logs: logs ?? [] });
+  return {
+    ...ranking,
+    windows: { normal, faulty },
+    notes: [...unfitting, ...notes],
+    elapsedMs: clock.monotonic() - begunAt,
+  };
+}
+
+/** What was asked about and is not there: without a word, a misspelt name looks like a service that is well. */
+function unfittingParts(
+  query: RootCauseQuery,
+  found: {
+    readonly normal: readonly Span[];
+    readonly faulty: readonly Span[];
+    readonly counts: { readonly normal: number; readonly faulty: number };
+    readonly metrics: readonly MetricSeries[];
+    readonly logs: readonly LogRecord[];
+  },
+): string[] {
+  const { service, metric } = query;
+  const { normal, faulty, counts, metrics, logs } = found;
+  const notes: string[] = [];
+  const isOfService = (span: Span): boolean => span.resource['service.name'] === service;
+  const tracesAlone = query.metrics === undefined && query.logs === undefined;
+  if (tracesAlone && Math.min(counts.normal, counts.faulty) < minTraces) {
+    notes.push(
+      `There are ${counts.normal} traces before and ${counts.faulty} after; ${minTraces} are needed on either side.`,
+    );
+  }
+  const isKnown =
+    service === undefined ||
+    [normal, faulty].some((spans) => spans.some(isOfService)) ||
+    [...metrics, ...logs].some((one) => one.service === service);
+  if (!isKnown) notes.push(`Nothing is known of the service ${service} in this time.`);
+  if (metric !== undefined && !metrics.some(({ name }) => name === metric)) notes.push(`No series is named ${metric}.`);
+  return notes;
 }
