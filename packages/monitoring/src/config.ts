@@ -1,4 +1,10 @@
-import { type ConfigIssue, configError, parseOptions } from '@mnops/core/config';
+import {
+  type ConfigIssue,
+  configError,
+  labelMatchSchema,
+  metricReductionSchema,
+  parseOptions,
+} from '@mnops/core/config';
 import type { Clock, MetricQuery, MetricSource, Notifier, SecretResolver, ServiceIdentity } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { MetricRegistry, RegistryOptions } from './metrics/registry.js';
@@ -87,17 +93,9 @@ const configSchema = v.strictObject({
 
 const selectionSchema = v.strictObject({
   metric: text,
-  reduce: v.union([
-    v.picklist(['rate', 'increase', 'count', 'sum', 'mean', 'last', 'max', 'min']),
-    v.strictObject({ quantile: v.pipe(v.number(), v.minValue(0), v.maxValue(1)) }),
-  ]),
+  reduce: metricReductionSchema,
   windowMs: positive,
-  match: v.optional(
-    v.record(
-      v.string(),
-      v.union([v.string(), v.strictObject({ not: v.string() }), v.strictObject({ oneOf: v.array(v.string()) })]),
-    ),
-  ),
+  match: v.optional(v.record(v.string(), labelMatchSchema)),
   by: v.optional(v.array(text)),
 });
 const querySchemas = {

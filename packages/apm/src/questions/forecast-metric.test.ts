@@ -70,6 +70,25 @@ describe('forecastMetric', () => {
 });
 
 describe('watchMetric', () => {
+  it('refuses by field, and speaks of the form that was meant alone', () => {
+    const recorder = { recordMetric: () => undefined };
+    const asking = { source: source(() => []), name: 'x', query };
+    const refusalOf = (apm: unknown, watched: unknown): string => {
+      try {
+        watchMetric(apm as typeof recorder, watched as typeof asking)();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return '';
+    };
+    const latest = refusalOf(recorder, { ...asking, query: { metric: 'x', reduce: 'latest' } });
+    expect(latest).toMatch(/query\.reduce/);
+    expect(latest).not.toMatch(/promql|ratio/);
+    expect(refusalOf(recorder, { ...asking, query: { promql: 1 } })).toMatch(/query\.promql: expected string/);
+    expect(refusalOf(recorder, { ...asking, query: undefined })).toMatch(/query/);
+    expect(refusalOf(undefined, asking)).toMatch(/apm: expected a manager with recordMetric/);
+  });
+
   it('gives a metric of a source baselines, and goes on when the source fails', async () => {
     const clock = fakeClock();
     const apm = new PerformanceMonitoringManager({ clock, registerGlobals: false, service: 'shop' });

@@ -11,7 +11,7 @@ import {
 } from '../analysis/forecast/forecast-series.js';
 import { callEntries } from '../manager/call-options.js';
 import { askOverTime, emptyAnswer, type TimedAnswer } from './ask-over-time.js';
-import { metricSourceSchema, type OpenQuery, openQuerySchema } from './metric-question.js';
+import { lengthMsSchema, metricSourceSchema, type OpenQuery, openQuerySchema } from './metric-question.js';
 import { reasonOf } from './reason.js';
 
 /** Which metric is to be forecast, and how far. */
@@ -51,15 +51,14 @@ export interface MetricForecast extends Omit<SeriesForecast, 'points' | 'reason'
 const maxQuestions = 5_000;
 const defaultSeasons = 7;
 const defaultTimeoutMs = 30_000;
-const durationSchema = v.pipe(v.number(), v.finite(), v.minValue(1));
 const querySchema = v.strictObject({
   source: metricSourceSchema,
   query: openQuerySchema,
-  horizonMs: durationSchema,
-  stepMs: v.optional(durationSchema),
-  seasonMs: v.optional(durationSchema),
+  horizonMs: lengthMsSchema,
+  stepMs: v.optional(lengthMsSchema),
+  seasonMs: v.optional(lengthMsSchema),
   seasons: v.optional(v.pipe(countSchema, v.minValue(2), v.maxValue(14))),
-  windowMs: v.optional(durationSchema),
+  windowMs: v.optional(lengthMsSchema),
   coverage: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(0.99))),
   minimum: v.optional(v.pipe(v.number(), v.finite())),
 });

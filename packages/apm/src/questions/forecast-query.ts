@@ -5,6 +5,7 @@ import type { AnomalySignal } from '../analysis/anomaly.js';
 import { type ForecastDoubt, type ForecastPoint, forecastSeries } from '../analysis/forecast/forecast-series.js';
 import type { ForecastSource } from '../analysis/forecast/forecast-source.js';
 import type { LoadedOperation } from '../analysis/forecast/load-history.js';
+import { lengthMsSchema } from './metric-question.js';
 
 /** What of an operation can be forecast. */
 export type ForecastSignal = Exclude<AnomalySignal, 'metric'>;
@@ -48,7 +49,7 @@ const querySchema = v.strictObject({
   service: v.optional(v.string()),
   kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer'])),
   signal: v.picklist(['throughput', 'duration', 'errors']),
-  horizonMs: v.pipe(v.number(), v.finite(), v.minValue(1)),
+  horizonMs: lengthMsSchema,
   coverage: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(0.99))),
 });
 

@@ -1,4 +1,10 @@
-import { durationMsSchema, providerSchema, textSchema } from '@mnops/core/config';
+import {
+  durationMsSchema,
+  labelMatchSchema,
+  metricReductionSchema,
+  providerSchema,
+  textSchema,
+} from '@mnops/core/config';
 import type { MetricSelection, MetricSource } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { MetricRole } from '../analysis/root-cause/inputs.js';
@@ -59,27 +65,23 @@ export const metricQuestions: readonly MetricQuestion[] = [
   },
 ];
 
-const reduceSchema = v.union([
-  v.picklist(['rate', 'increase', 'count', 'sum', 'mean', 'last', 'max', 'min']),
-  v.strictObject({ quantile: v.pipe(v.number(), v.minValue(0), v.maxValue(1)) }),
-]);
-const matchSchema = v.union([
-  v.string(),
-  v.strictObject({ not: v.string() }),
-  v.strictObject({ oneOf: v.array(v.string()) }),
-]);
 const selectionSchema = v.strictObject({
   metric: textSchema,
-  reduce: reduceSchema,
-  match: v.optional(v.record(v.string(), matchSchema)),
+  reduce: metricReductionSchema,
+  match: v.optional(v.record(v.string(), labelMatchSchema)),
+});
+const ratioSchema = v.strictObject({ ratio: v.strictObject({ part: selectionSchema, whole: selectionSchema }) });
+const promqlSchema = v.strictObject({ promql: textSchema });
+
+/** Checks an `OpenQuery`, by the form that it has: told of all three, nobody would know which is meant. */
+export const openQuerySchema: v.GenericSchema<OpenQuery> = v.lazy((query): v.GenericSchema<OpenQuery> => {
+  const { promql, ratio } = (query ?? {}) as { readonly promql?: unknown; readonly ratio?: unknown };
+  if (promql !== undefined) return promqlSchema;
+  return ratio === undefined ? selectionSchema : ratioSchema;
 });
 
-/** Checks an `OpenQuery`. */
-export const openQuerySchema: v.GenericSchema<OpenQuery> = v.union([
-  v.strictObject({ promql: textSchema }),
-  v.strictObject({ ratio: v.strictObject({ part: selectionSchema, whole: selectionSchema }) }),
-  selectionSchema,
-]);
+/** Milliseconds of a step, a window or a season, at least one. */
+export const lengthMsSchema: v.GenericSchema<number> = v.pipe(durationMsSchema, v.minValue(1));
 
 /** Checks a `MetricQuestion`. */
 export const metricQuestionSchema: v.GenericSchema<MetricQuestion> = v.strictObject({
@@ -88,7 +90,7 @@ export const metricQuestionSchema: v.GenericSchema<MetricQuestion> = v.strictObj
   query: openQuerySchema,
   serviceLabel: v.optional(textSchema),
   instanceLabel: v.optional(textSchema),
-  windowMs: v.optional(v.pipe(durationMsSchema, v.minValue(1))),
+  windowMs: v.optional(lengthMsSchema),
 });
 
 /** Checks a metric source. */

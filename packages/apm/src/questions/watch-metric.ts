@@ -4,7 +4,7 @@ import type { Clock, MetricSource } from '@mnops/core/spi';
 import * as v from 'valibot';
 import type { Metric } from '../metrics/metric.js';
 import { askOverTime, emptyAnswer } from './ask-over-time.js';
-import { metricSourceSchema, type OpenQuery, openQuerySchema } from './metric-question.js';
+import { lengthMsSchema, metricSourceSchema, type OpenQuery, openQuerySchema } from './metric-question.js';
 import { reasonOf } from './reason.js';
 
 /** A metric of a source that is to have baselines and anomalies. */
@@ -26,14 +26,17 @@ export interface WatchedMetric {
 }
 
 const maxSeries = 1_000;
-const durationSchema = v.pipe(v.number(), v.finite(), v.minValue(1));
+const recorderSchema = v.custom<{ recordMetric(metric: Metric): void }>(
+  (value) => typeof (value as { readonly recordMetric?: unknown } | null | undefined)?.recordMetric === 'function',
+  'a manager with recordMetric',
+);
 const watchedSchema = v.strictObject({
   source: metricSourceSchema,
   name: textSchema,
   query: openQuerySchema,
   by: v.optional(v.pipe(v.array(textSchema), v.maxLength(16))),
-  everyMs: v.optional(durationSchema),
-  windowMs: v.optional(durationSchema),
+  everyMs: v.optional(lengthMsSchema),
+  windowMs: v.optional(lengthMsSchema),
   onFailure: v.optional(functionSchema),
   clock: v.optional(clockSchema),
 });
@@ -46,6 +49,7 @@ const watchedSchema = v.strictObject({
  * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for options that are wrong.
  */
 export function watchMetric(apm: { recordMetric(metric: Metric): void }, watched: WatchedMetric): () => void {
+  parseOptions('watchMetric', v.object({ apm: recorderSchema }), { apm });
   parseOptions('watchMetric', watchedSchema, watched);
   const { source, name, query, by = [], everyMs = 10_000, windowMs = everyMs, onFailure } = watched;
   const clock = watched.clock ?? systemClock();

@@ -1,4 +1,4 @@
-import { parseOptions, signalSchema } from '@mnops/core/config';
+import { labelMatchSchema, metricReductionSchema, parseOptions, signalSchema } from '@mnops/core/config';
 import type { MetricSelection } from '@mnops/core/spi';
 import * as v from 'valibot';
 
@@ -16,29 +16,21 @@ export const requestLabels = [
   'status_class',
 ] as const;
 
-const matchSchema = v.union([
-  v.string(),
-  v.strictObject({ not: v.string() }),
-  v.strictObject({ oneOf: v.array(v.string()) }),
-]);
 const common = {
-  reduce: v.union([
-    v.picklist(['rate', 'increase', 'count', 'sum', 'mean', 'last', 'max', 'min']),
-    v.strictObject({ quantile: v.pipe(v.number(), v.minValue(0), v.maxValue(1)) }),
-  ]),
+  reduce: metricReductionSchema,
   windowMs: v.pipe(v.number(), v.finite(), v.gtValue(0)),
 };
 /** Traces have these labels and no others, so another name is a mistake. */
 const ofRequests = v.strictObject({
   ...common,
   metric: v.literal(requestMetric),
-  match: v.optional(v.strictObject(v.entriesFromList(requestLabels, v.optional(matchSchema)))),
+  match: v.optional(v.strictObject(v.entriesFromList(requestLabels, v.optional(labelMatchSchema)))),
   by: v.optional(v.array(v.picklist(requestLabels))),
 });
 const ofRecorded = v.strictObject({
   ...common,
   metric: v.pipe(v.string(), v.nonEmpty()),
-  match: v.optional(v.record(v.string(), matchSchema)),
+  match: v.optional(v.record(v.string(), labelMatchSchema)),
   by: v.optional(v.array(v.string())),
 });
 const callSchema = v.object({

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import type { Clock, Credential, ServiceIdentity, Spi, SpiKind } from '../spi/base.js';
 import type { HealthSource } from '../spi/health-source.js';
 import type { Lease } from '../spi/lease.js';
-import type { MetricSource } from '../spi/metric-source.js';
+import type { LabelMatch, MetricReduction, MetricSource } from '../spi/metric-source.js';
 import type { Notifier } from '../spi/notifier.js';
 import type { ObjectStore } from '../spi/object-store.js';
 import type { SecretResolver } from '../spi/secret-resolver.js';
@@ -75,6 +75,19 @@ export const objectStoreSchema: v.GenericSchema<ObjectStore> = providerSchema<Ob
 export const notifiersSchema: v.GenericSchema<readonly Notifier[]> = v.array(
   providerSchema<Notifier>('notifier', ['send']),
 );
+
+/** How a metric selection makes one number of its samples. */
+export const metricReductionSchema: v.GenericSchema<MetricReduction> = v.union([
+  v.picklist(['rate', 'increase', 'count', 'sum', 'mean', 'last', 'max', 'min']),
+  v.strictObject({ quantile: v.pipe(v.number(), v.minValue(0), v.maxValue(1)) }),
+]);
+
+/** Condition of a metric selection on one label. */
+export const labelMatchSchema: v.GenericSchema<LabelMatch> = v.union([
+  v.string(),
+  v.strictObject({ not: v.string() }),
+  v.strictObject({ oneOf: v.array(v.string()) }),
+]);
 
 /** The `metricSources` option of a host: sources by name. */
 export const metricSourcesSchema: v.GenericSchema<Record<string, MetricSource>> = v.record(
