@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defineConfig, type Options } from 'tsup';
+import { rootInTwoPieces } from './root-in-two-pieces.js';
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number];
 type Entries = Readonly<Record<string, string>>;
@@ -10,8 +11,9 @@ type ExportEntry = string | { readonly '@mnops/source'?: string; readonly import
 /** What the build of one package does beyond that of the others. */
 export interface PackageBuildOptions {
   /**
-   * Builds the root, and programs, apart from the subpaths: as one file, and parts that it loads when they are used. It
-   * shares no code with the subpaths then. For a root that would lie in many pieces otherwise.
+   * Builds the root, and programs, apart from the subpaths: as two files, and parts that are loaded when they are used.
+   * It shares no code with the subpaths then. For a root that would lie in many pieces otherwise. A program takes what the
+   * root exports from `src/index.ts`.
    */
   readonly rootApart?: boolean;
 }
@@ -71,7 +73,11 @@ export function packageBuild(
         version,
         atStart(() => cleaned),
         builtinsWhenNeeded(),
-        rootInOnePiece(folder, index, Object.values(programs)),
+        rootInTwoPieces({
+          root: join(folder, index),
+          programs: Object.values(programs).map((path) => join(folder, path)),
+          held: ['valibot', '@mnops/core', ...held],
+        }),
       ],
       onSuccess,
     },
@@ -144,37 +150,6 @@ function builtinsWhenNeeded(): Plugin {
       build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
         contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       }));
-    },
-  };
-}
-
-/**
- * Keeps what the root needs at once in one chunk. esbuild makes a chunk for each set of entries that share a module, and
- * every part that is loaded later counts as an entry; so each of them is made to import the root, which it finds loaded.
- */
-function rootInOnePiece(folder: string, root: string, programs: readonly string[]): Plugin {
-  const importRoot = `import ${JSON.stringify(join(folder, root))};`;
-  return {
-    name: 'root-in-one-piece',
-    setup(build) {
-      if (build.initialOptions.format !== 'esm') return;
-      // Nothing of the root runs by this import.
-      build.initialOptions.logOverride = { ...build.initialOptions.logOverride, 'ignored-bare-import': 'silent' };
-      build.onResolve({ filter: /^\./ }, async ({ path, kind, pluginData, ...from }) => {
-        if (kind !== 'dynamic-import' || pluginData === importRoot) return undefined;
-        // What a held package loads later is in modules of it that nothing here uses; it must not leave files behind.
-        if (from.resolveDir.includes('node_modules')) return { path, external: true };
-        const resolved = await build.resolve(path, { ...from, kind, pluginData: importRoot });
-        return { path: resolved.path, namespace: 'loaded-later', errors: resolved.errors };
-      });
-      build.onLoad({ filter: /.*/, namespace: 'loaded-later' }, ({ path }) => ({
-        contents: `${importRoot}export * from ${JSON.stringify(path)};`,
-        resolveDir: folder,
-      }));
-      const programFiles = new Set(programs.map((path) => join(folder, path)));
-      build.onLoad({ filter: /main\.ts$/ }, async ({ path }) =>
-        programFiles.has(path) ? { contents: `${await readFile(path, 'utf8')}${importRoot}`, loader: 'ts' } : undefined,
-      );
     },
   };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { MnopsError } from '@mnops/core';
 import { apmError } from '../codes.js';
-import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { PerformanceMonitoringManager } from '../index.js';
 import { decodeOtlpJson } from '../providers/otlp/decode.js';
 import type { Terminal } from './terminal.js';
 

@@ -30,7 +30,8 @@ function relativeProblem({ folder }: Workspace, file: SourceFile, specifier: str
     return `${specifier}: leaves the workspace; import it by name`;
   }
   const root = `${folder}/src/index.ts`;
-  if (target === root && isShipped(file)) {
+  // A program uses the package as an application does.
+  if (target === root && isShipped(file) && !file.path.startsWith(`${folder}/src/cli/`)) {
     return `${specifier}: the root of a package is not imported from inside it`;
   }
   return undefined;
