@@ -1,7 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { codeOf } from '../errors/mnops-error.js';
 import type { OperationName } from './catalogue/index.js';
-import { operationChannels } from './channels.js';
+import { eventChannel, operationsOf } from './channels.js';
 import type { OnOperationOptions } from './on-operation.js';
 import type { OperationContext } from './traced.js';
 
@@ -38,11 +38,9 @@ export interface OperationCarrier<Store> {
  * @returns A function that ends it; `end` of operations under way is not called any more.
  */
 export function carryOperations<Store>(carrier: OperationCarrier<Store>, options: OnOperationOptions = {}): () => void {
-  const ends = (Object.keys(operationChannels) as OperationName[]).flatMap((name) => {
-    const [, group = '', operation = ''] = name.split(':');
-    if (options.packages !== undefined && !options.packages.includes(group)) return [];
-    return [carry(name, group, operation, carrier)];
-  });
+  const ends = operationsOf(options.packages).map(({ name, group, operation }) =>
+    carry(name, group, operation, carrier),
+  );
   return () => {
     for (const end of ends) end();
   };
@@ -54,7 +52,8 @@ function carry<Store>(
   operation: string,
   { storage, begin }: OperationCarrier<Store>,
 ): () => void {
-  const channel = operationChannels[name];
+  const start = eventChannel(name, 'start');
+  const asyncEnd = eventChannel(name, 'asyncEnd');
   const running = new WeakMap<object, CarriedOperation<Store>>();
   const began = (message: object): CarriedOperation<Store> | undefined => {
     try {
@@ -66,33 +65,32 @@ function carry<Store>(
       return undefined;
     }
   };
-  const ended = (message: object): void => {
-    const carried = running.get(message);
+  const ended = (message: unknown): void => {
+    const run = message as object;
+    const carried = running.get(run);
     if (carried === undefined) return;
-    running.delete(message);
-    const { error, ...context } = message as OperationContext;
+    running.delete(run);
+    const { error, ...context } = run as OperationContext;
     try {
-      carried.end(context, 'error' in message ? { code: codeOf(error) ?? className(error) } : undefined);
+      carried.end(context, 'error' in run ? { code: codeOf(error) ?? className(error) } : undefined);
     } catch {
       // As above.
     }
   };
-  const handlers = {
-    // With a storage the channel calls `enter` before it tells of the start.
-    start: (message: object) => {
-      if (storage === undefined) began(message);
-    },
-    end: () => undefined,
-    asyncStart: () => undefined,
-    asyncEnd: ended,
-    error: () => undefined,
-  };
-  const enter = (message: unknown): Store => (began(message as object)?.store ?? storage?.getStore()) as Store;
-  channel.subscribe(handlers as Parameters<typeof channel.subscribe>[0]);
-  if (storage !== undefined) channel.start.bindStore(storage as AsyncLocalStorage<unknown>, enter);
+  asyncEnd.subscribe(ended);
+  if (storage === undefined) {
+    const tell = (message: unknown): void => void began(message as object);
+    start.subscribe(tell);
+    return () => {
+      start.unsubscribe(tell);
+      asyncEnd.unsubscribe(ended);
+    };
+  }
+  const enter = (message: unknown): Store => (began(message as object)?.store ?? storage.getStore()) as Store;
+  start.bindStore(storage as AsyncLocalStorage<unknown>, enter);
   return () => {
-    channel.unsubscribe(handlers as Parameters<typeof channel.unsubscribe>[0]);
-    if (storage !== undefined) channel.start.unbindStore(storage as AsyncLocalStorage<unknown>);
+    start.unbindStore(storage as AsyncLocalStorage<unknown>);
+    asyncEnd.unsubscribe(ended);
   };
 }
 

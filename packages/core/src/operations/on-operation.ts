@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { codeOf } from '../errors/mnops-error.js';
 import type { OperationName } from './catalogue/index.js';
-import { operationChannels } from './channels.js';
+import { eventChannel, operationsOf } from './channels.js';
 import type { OperationContext } from './traced.js';
 
 /** Something that an operation reported. */
@@ -33,10 +33,8 @@ export interface OnOperationOptions {
  * @returns A function that ends the subscription.
  */
 export function onOperation(listener: (event: OperationEvent) => void, options: OnOperationOptions = {}): () => void {
-  const ends = (Object.keys(operationChannels) as OperationName[]).flatMap((name) => {
-    const [, group = '', operation = ''] = name.split(':');
-    if (options.packages !== undefined && !options.packages.includes(group)) return [];
-    return [subscribe(name, group, operation, listener)];
+  const ends = operationsOf(options.packages).map(({ name, group, operation }) => {
+    return subscribe(name, group, operation, listener);
   });
   return () => {
     for (const end of ends) end();
@@ -49,32 +47,33 @@ function subscribe(
   operation: string,
   listener: (event: OperationEvent) => void,
 ): () => void {
-  const channel = operationChannels[name];
+  const start = eventChannel(name, 'start');
+  const asyncEnd = eventChannel(name, 'asyncEnd');
   const startedAt = new WeakMap<object, number>();
   const emit = (phase: OperationEvent['phase'], message: object, more: Partial<OperationEvent> = {}): void => {
     const { error: _, ...context } = message as OperationContext;
     listener({ name, package: group, operation, phase, context, ...more });
   };
-  const handlers = {
-    start: (message: object) => {
-      startedAt.set(message, performance.now());
-      emit('start', message);
-    },
-    end: () => undefined,
-    asyncStart: () => undefined,
-    asyncEnd: (message: object) => {
-      const began = startedAt.get(message);
-      // A run that began before the subscription has no duration and is left out.
-      if (began === undefined) return;
-      startedAt.delete(message);
-      const durationMs = performance.now() - began;
-      if (!('error' in message)) emit('end', message, { durationMs });
-      else emit('error', message, { durationMs, code: codeOf(message.error) ?? className(message.error) });
-    },
-    error: () => undefined,
+  const started = (message: unknown): void => {
+    startedAt.set(message as object, performance.now());
+    emit('start', message as object);
   };
-  channel.subscribe(handlers as Parameters<typeof channel.subscribe>[0]);
-  return () => channel.unsubscribe(handlers as Parameters<typeof channel.unsubscribe>[0]);
+  const ended = (message: unknown): void => {
+    const run = message as object;
+    const began = startedAt.get(run);
+    // A run that began before the subscription has no duration and is left out.
+    if (began === undefined) return;
+    startedAt.delete(run);
+    const durationMs = performance.now() - began;
+    if (!('error' in run)) emit('end', run, { durationMs });
+    else emit('error', run, { durationMs, code: codeOf(run.error) ?? className(run.error) });
+  };
+  start.subscribe(started);
+  asyncEnd.subscribe(ended);
+  return () => {
+    start.unsubscribe(started);
+    asyncEnd.unsubscribe(ended);
+  };
 }
 
 function className(error: unknown): string {

@@ -1,6 +1,6 @@
 import type { TracingChannel } from 'node:diagnostics_channel';
 import type { OperationFieldName, OperationName } from './catalogue/index.js';
-import { operationChannels } from './channels.js';
+import { operationChannel } from './channels.js';
 
 /** A value that an event may carry. */
 export type OperationField = string | number | boolean | null;
@@ -25,7 +25,7 @@ export function traced<N extends OperationName, T>(
   context: OperationFields<N>,
   run: (context: OperationFields<N>) => Promise<T>,
 ): Promise<T> {
-  const tracing = operationChannels[channel];
+  const tracing = operationChannel(channel);
   return tracing.hasSubscribers ? published(tracing, { ...context }, run) : run(context);
 }
 
