@@ -58,7 +58,6 @@ async function bundled(folder: string): Promise<string> {
     entry,
     `import { PerformanceMonitoringManager } from ${JSON.stringify(dist)};\nexport async function first() { ${firstTrace} }\n`,
   );
-  const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
   await build({
     entryPoints: [entry],
     outfile,
@@ -68,7 +67,6 @@ async function bundled(folder: string): Promise<string> {
     platform: 'node',
     target: 'node20',
     nodePaths: [join(import.meta.dirname, '../../../node_modules')],
-    banner: { js: banner },
     logLevel: 'error',
   });
   return `const { first } = await import(${JSON.stringify(outfile)}); await first()`;

@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Context, ContextManager, SpanOptions as OtelSpanOptions, Span, Tracer } from '@opentelemetry/api';
 import * as api from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { isTracingSuppressed, suppressTracing } from '@opentelemetry/core';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { type HeaderCarrier, type HeaderTarget, headerGetter, headerSetter } from '../propagation/carrier.js';
 import { createPropagator } from '../propagation/propagator.js';
 import type { PropagatorName } from '../propagation/propagator-names.js';
+import { AsyncContexts } from './async-contexts.js';
 import { DecidingTracer, type Decisions } from './deciding-tracer.js';
 import type { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
@@ -108,7 +108,7 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
     withContext(api.trace.setSpan(context, span), () => run(span));
   const getTracer = (name: string, version?: string): Tracer =>
     tracerOn(deciding, provider.getTracer(name, version), active, within);
-  const newContexts = (): ContextManager => new AsyncLocalStorageContextManager().enable();
+  const newContexts = (): ContextManager => new AsyncContexts(api.ROOT_CONTEXT);
   const globals = options.registerGlobals
     ? joinGlobals(api, newContexts, { getTracer, propagator, promoted: options.onStorage })
     : undefined;
@@ -135,9 +135,9 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
   };
 }
 
-/** The storage of the SDK's context manager, which is private; without it operations make spans, but no context. */
+/** The storage of our context manager, which may be that of another copy of this package. */
 function storageOf(contexts: ContextManager): AsyncLocalStorage<Context> | undefined {
-  const { _asyncLocalStorage: storage } = contexts as { readonly _asyncLocalStorage?: unknown };
+  const { storage } = contexts as { readonly storage?: unknown };
   return storage instanceof AsyncLocalStorage ? (storage as AsyncLocalStorage<Context>) : undefined;
 }
 
