@@ -1,3 +1,4 @@
+import type { EventNames } from '@mnops/core/lifecycle';
 import type { StorageDamage } from '@mnops/core/spi';
 import type { PerformanceAnomaly } from './analysis/anomaly.js';
 import type { DropReason } from './delivery/delivery-report.js';
@@ -28,3 +29,15 @@ export interface APMEvents {
   /** They can be written again. */
   readonly 'spool:recovered': { readonly exporter: string };
 }
+
+/** Their names. */
+export const apmEvents: EventNames<APMEvents> = {
+  'anomaly:opened': true,
+  'anomaly:closed': true,
+  'spans:dropped': true,
+  'exporter:down': true,
+  'exporter:up': true,
+  'storage:damaged': true,
+  'spool:failed': true,
+  'spool:recovered': true,
+};

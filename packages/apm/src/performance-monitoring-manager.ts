@@ -16,7 +16,7 @@ import type { OperationFilter, PerformanceBaseline, TimeWindow } from './analysi
 import type { ServiceMap } from './analysis/service-map.js';
 import { type APMConfig, type ResolvedConfig, resolveConfig } from './config.js';
 import type { DeliveryReport } from './delivery/delivery-report.js';
-import type { APMEvents } from './events.js';
+import { type APMEvents, apmEvents } from './events.js';
 import { Answers } from './manager/answers.js';
 import { checkCallOptions, checkStopOptions } from './manager/call-options.js';
 import type { IngestReport } from './manager/ingestion.js';
@@ -47,7 +47,7 @@ const defaultGraceMs = 5_000;
  */
 export class PerformanceMonitoringManager implements AsyncDisposable {
   readonly #config: ResolvedConfig;
-  readonly #events = eventHub<APMEvents>();
+  readonly #events = eventHub<APMEvents>(apmEvents);
   readonly #lifecycle: Lifecycle;
   /** Where spans go. */
   readonly #pipeline: Pipeline;

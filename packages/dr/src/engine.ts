@@ -14,7 +14,13 @@ import type { Repository } from './repository/repository.js';
 import { assertApart } from './restore/assert-apart.js';
 import { assertRestorable, type RestoreDestination, runRestore } from './restore/run-restore.js';
 import { openOrCreate } from './session.js';
-import type { BackupOptions, BackupResult, DisasterRecoveryEvents, RestoreResult } from './types.js';
+import {
+  type BackupOptions,
+  type BackupResult,
+  type DisasterRecoveryEvents,
+  disasterRecoveryEvents,
+  type RestoreResult,
+} from './types.js';
 
 /** What a restore is asked for, with defaults filled in. */
 export interface RestoreRequest {
@@ -33,7 +39,7 @@ export class Engine {
   readonly config: ResolvedConfig;
   readonly clock: Clock;
   readonly life: Lifecycle;
-  readonly events: EventHub<DisasterRecoveryEvents> = eventHub();
+  readonly events: EventHub<DisasterRecoveryEvents> = eventHub(disasterRecoveryEvents);
   readonly #running = new Set<Promise<unknown>>();
   readonly #startSchedules: () => readonly RunningSchedule[];
   #schedules: readonly RunningSchedule[] = [];

@@ -1,3 +1,4 @@
+import type { EventNames } from '@mnops/core/lifecycle';
 import type { CallOptions, StorageDamage } from '@mnops/core/spi';
 import type { BackupOutcome } from './backup/run-backup.js';
 import type { BackupProgress } from './backup/tally.js';
@@ -113,6 +114,29 @@ export interface DisasterRecoveryEvents {
   readonly 'notification:failed': { readonly notifier: string; readonly error: unknown };
   readonly 'evidence:failed': { readonly error: unknown };
 }
+
+/** Their names. */
+export const disasterRecoveryEvents: EventNames<DisasterRecoveryEvents> = {
+  'backup:started': true,
+  'backup:progressed': true,
+  'backup:completed': true,
+  'backup:failed': true,
+  'restore:started': true,
+  'restore:progressed': true,
+  'restore:completed': true,
+  'restore:failed': true,
+  'validation:progressed': true,
+  'validation:completed': true,
+  'recovery:phase-entered': true,
+  'recovery:completed': true,
+  'recovery:failed': true,
+  'drill:phase-entered': true,
+  'drill:completed': true,
+  'drill:failed': true,
+  'storage:damaged': true,
+  'notification:failed': true,
+  'evidence:failed': true,
+};
 
 /** Counters since the manager was made. */
 export interface DisasterRecoveryStats {

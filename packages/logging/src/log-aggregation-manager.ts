@@ -21,7 +21,7 @@ import { type Collection, type CollectOptions, checkedCollectOptions, SourceColl
 import { LineDispatch } from './line-dispatch.js';
 import { checkedConfig, type LogConfig } from './log-config.js';
 import { checkedEntries, type LogEntryInput } from './log-entry-input.js';
-import type { LogEvents, LogStats } from './log-stats.js';
+import { type LogEvents, type LogStats, logEvents } from './log-stats.js';
 import type { LevelSetting } from './logger/level-rules.js';
 import { levelNames } from './logger/levels.js';
 import { resourceOf } from './logger/line.js';
@@ -65,7 +65,7 @@ export class LogAggregationManager implements AsyncDisposable {
   readonly #core: LoggerCore;
   readonly #dispatch: LineDispatch;
   readonly #lifecycle: Lifecycle;
-  readonly #events: EventHub<LogEvents> = eventHub<LogEvents>();
+  readonly #events: EventHub<LogEvents> = eventHub<LogEvents>(logEvents);
   readonly #collections = new Map<string, SourceCollection>();
   readonly #removeHooks: () => void;
   #store: LineStore | undefined;

@@ -1,3 +1,4 @@
+import type { EventNames } from '@mnops/core/lifecycle';
 import type { LogLevel, StorageDamage } from '@mnops/core/spi';
 import type { CollectionStats } from './collect/collection.js';
 import type { SinkStats } from './line-dispatch.js';
@@ -43,3 +44,13 @@ export interface LogEvents {
   /** A source failed or ended; it is opened again from its last position. */
   readonly 'source:failed': { readonly source: string; readonly error: Error };
 }
+
+/** Their names. */
+export const logEvents: EventNames<LogEvents> = {
+  'sink:failed': true,
+  'sink:recovered': true,
+  'store:failed': true,
+  'lines:dropped': true,
+  'storage:damaged': true,
+  'source:failed': true,
+};

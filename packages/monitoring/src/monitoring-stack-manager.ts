@@ -1,6 +1,6 @@
 import { coreError, systemClock, withCall } from '@mnops/core';
 import { serviceIdentity } from '@mnops/core/config';
-import { eventHub, Lifecycle } from '@mnops/core/lifecycle';
+import { type EventNames, eventHub, Lifecycle } from '@mnops/core/lifecycle';
 import type {
   CallOptions,
   Clock,
@@ -41,6 +41,17 @@ export interface MonitoringEvents {
   readonly 'notification:failed': DeliveryEvent;
 }
 
+/** Their names. */
+const monitoringEvents: EventNames<MonitoringEvents> = {
+  'alert:pended': true,
+  'alert:fired': true,
+  'alert:resolved': true,
+  'rule:failed': true,
+  'rule:recovered': true,
+  'notification:sent': true,
+  'notification:failed': true,
+};
+
 /** Counters of a `MonitoringStackManager`. */
 export interface MonitoringStats {
   readonly evaluations: number;
@@ -75,7 +86,7 @@ export class MonitoringStackManager implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #history: SampleHistory;
   readonly #lifecycle: Lifecycle;
-  readonly #events = eventHub<MonitoringEvents>();
+  readonly #events = eventHub<MonitoringEvents>(monitoringEvents);
   readonly #dispatcher: Dispatcher;
   readonly #repeats = new Map<string, Timer>();
   #runners: readonly GroupRunner[] = [];

@@ -17,7 +17,7 @@ import type {
 } from '@mnops/core/spi';
 import { checkCall } from './call-options.js';
 import type { DeploymentConfig, OrchestrationOperation, OrchestrationResult } from './deployment.js';
-import type { OrchestrationEvents, RolloutEvent } from './events.js';
+import { type OrchestrationEvents, orchestrationEvents, type RolloutEvent } from './events.js';
 import { configSchema, type OrchestrationConfig } from './orchestration-config.js';
 import { orchestrationError } from './orchestration-error.js';
 import { type OrchestrationPlan, planOf } from './plan.js';
@@ -59,7 +59,7 @@ export class ContainerOrchestrationManager implements AsyncDisposable {
   readonly #provider: OrchestrationProvider;
   readonly #clock: Clock;
   readonly #lifecycle: Lifecycle;
-  readonly #events: EventHub<OrchestrationEvents> = eventHub<OrchestrationEvents>();
+  readonly #events: EventHub<OrchestrationEvents> = eventHub<OrchestrationEvents>(orchestrationEvents);
   readonly #registry: ServiceRegistry;
   readonly #ended: Partial<Record<OrchestrationResult['state'], number>> = {};
   #audit: AuditLog | undefined;

@@ -1,3 +1,4 @@
+import type { EventNames } from '@mnops/core/lifecycle';
 import type { HostStatus, RouteShares, StorageDamage } from '@mnops/core/spi';
 import type { OrchestrationOperation, OrchestrationResult, StepResult } from './deployment.js';
 
@@ -26,6 +27,20 @@ export interface OrchestrationEvents {
   'instance:became-ready': { readonly service: string; readonly instance: string; readonly revision: string };
   'service:removed': { readonly service: string };
 }
+
+/** Their names. */
+export const orchestrationEvents: EventNames<OrchestrationEvents> = {
+  'status:changed': true,
+  'storage:damaged': true,
+  'rollout:started': true,
+  'rollout:step-ended': true,
+  'rollout:paused': true,
+  'rollout:ended': true,
+  'route:shifted': true,
+  'instance:crashed': true,
+  'instance:became-ready': true,
+  'service:removed': true,
+};
 
 /** One event of one service, for people. `gap`: the reader was too slow and so many events were dropped. */
 export interface RolloutEvent {

@@ -1,3 +1,4 @@
+import type { EventNames } from '@mnops/core/lifecycle';
 import type { HostStatus, StorageDamage } from '@mnops/core/spi';
 
 /** Events of a `SecretsManager`; none carries a value. */
@@ -28,3 +29,19 @@ export interface SecretsEvents {
   };
   readonly 'rotation:failed': { readonly path: string; readonly step: string; readonly code?: string | undefined };
 }
+
+/** Their names. */
+export const secretsEvents: EventNames<SecretsEvents> = {
+  'status:changed': true,
+  'secret:changed': true,
+  'expiry:neared': true,
+  'key:created': true,
+  'storage:damaged': true,
+  'lease:renewed': true,
+  'lease:replaced': true,
+  'lease:lost': true,
+  'rotation:started': true,
+  'rotation:advanced': true,
+  'rotation:completed': true,
+  'rotation:failed': true,
+};

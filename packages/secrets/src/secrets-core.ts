@@ -5,7 +5,7 @@ import { type RetryBudget, retry, retryBudget } from '@mnops/core/resilience';
 import type { Call, CallOptions, SecretProvider } from '@mnops/core/spi';
 import { type AccessPolicy, accessPolicy, type SecretAction } from './access/policy.js';
 import { AuditRecorder } from './audit/recorder.js';
-import type { SecretsEvents } from './events.js';
+import { type SecretsEvents, secretsEvents } from './events.js';
 import { LeaseSet } from './leases/lease-set.js';
 import { assertPath } from './path.js';
 import { ChangeFollower } from './read/follower.js';
@@ -33,7 +33,7 @@ export class SecretsCore {
   readonly leases: LeaseSet;
   readonly live: LiveValues = new LiveValues();
   readonly expiries: ExpiryWatch;
-  readonly events: EventHub<SecretsEvents> = eventHub<SecretsEvents>();
+  readonly events: EventHub<SecretsEvents> = eventHub<SecretsEvents>(secretsEvents);
   readonly lifecycle: Lifecycle;
   readonly #budget: RetryBudget;
   /** What the provider tells of changes, for whoever watches. */

@@ -1,5 +1,6 @@
+import { nearestName } from '../config/nearest.js';
 import { coreError } from '../errors/core-error.js';
-import { codeOf } from '../errors/mnops-error.js';
+import { toldMessage } from '../errors/told-message.js';
 
 /** Typed events of one object: names to values. */
 export interface EventHub<Events extends object> {
@@ -11,9 +12,15 @@ export interface EventHub<Events extends object> {
   count(event: keyof Events & string): number;
 }
 
+/** The names of all events, each once: what `on` takes, and what it names when it is given another. */
+export type EventNames<Events extends object> = { readonly [Name in keyof Events & string]: true };
+
 /** What an event hub is made with. */
 export interface EventHubOptions {
-  /** Called with what a listener threw or rejected with. Default: a process warning that names the event and the code. */
+  /**
+   * Called with what a listener threw or rejected with. Default: a process warning `MNOPS_LISTENER_FAILED` that names the
+   * event, says what was thrown (credentials in it replaced) and where, and has it as `cause`.
+   */
   readonly onError?: ((event: string, error: unknown) => void) | undefined;
   /** Most listeners of one event. Default 1,000. */
   readonly maxListeners?: number | undefined;
@@ -23,13 +30,27 @@ export interface EventHubOptions {
  * Makes an event hub. A listener that throws, or whose promise rejects, breaks neither the emitter nor other listeners.
  * A listener may add and remove listeners; that counts from the next event on.
  *
- * @throws {MnopsError} `on` throws `MNOPS_CORE_TOO_LARGE` over `maxListeners`.
+ * @param names - Every event by its name, such as `{ 'thing:made': true }`.
+ * @throws {MnopsError} `on` throws `MNOPS_CORE_CONFIG_INVALID` for a name that is not among them (it names the nearest and
+ * all) and for a listener that is no function, `MNOPS_CORE_TOO_LARGE` over `maxListeners`.
  */
-export function eventHub<Events extends object>(options: EventHubOptions = {}): EventHub<Events> {
+export function eventHub<Events extends object>(
+  names: EventNames<Events>,
+  options: EventHubOptions = {},
+): EventHub<Events> {
   const { onError = warn, maxListeners = 1_000 } = options;
   const listeners = new Map<string, ReadonlySet<{ readonly call: (value: never) => unknown }>>();
 
   function on(event: string, call: (value: never) => unknown): () => void {
+    if (typeof event !== 'string' || !Object.hasOwn(names, event)) throw unknownEvent(event, Object.keys(names));
+    if (typeof call !== 'function') {
+      throw invalid(
+        'listener',
+        'a function',
+        call === null ? 'null' : typeof call,
+        'Pass a function that takes the event.',
+      );
+    }
     const entry = { call };
     const before = listeners.get(event);
     if (before !== undefined && before.size >= maxListeners) {
@@ -64,7 +85,35 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
+function unknownEvent(event: unknown, names: readonly string[]): Error {
+  if (typeof event !== 'string') return invalid('event', 'the name of an event', typeof event, oneOf(names));
+  const near = nearestName(event, names);
+  const hint = near === undefined ? '' : `Did you mean '${near}'? `;
+  return invalid('event', 'the name of an event', `'${event.slice(0, 64)}'`, `${hint}${oneOf(names)}`);
+}
+
+function oneOf(names: readonly string[]): string {
+  return `Known events: ${names.join(', ')}.`;
+}
+
+function invalid(field: string, expected: string, received: string, remedy: string): Error {
+  const message = `Invalid options of on: ${field}: expected ${expected}, received ${received}. ${remedy}`;
+  return coreError('MNOPS_CORE_CONFIG_INVALID', message, {
+    remedy,
+    details: { issues: [{ field, expected, received, remedy }] },
+  });
+}
+
 function warn(event: string, error: unknown): void {
-  const kind = codeOf(error) ?? (error instanceof Error ? error.name : typeof error);
-  process.emitWarning(`A listener for ${event} failed: ${kind}`, { code: 'MNOPS_LISTENER_FAILED' });
+  const warning = new Error(`A listener for ${event} failed: ${toldMessage(error)}`, { cause: error });
+  // Only an error can carry a cause, and Node takes its name and code as they are. The detail is a line of its own.
+  process.emitWarning(
+    Object.assign(warning, { name: 'Warning', code: 'MNOPS_LISTENER_FAILED', detail: placeOf(error) }),
+  );
+}
+
+/** Where it was thrown: the first line of the stack that is no message. */
+function placeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || typeof error.stack !== 'string') return undefined;
+  return /^ {4}at .+$/m.exec(error.stack)?.[0];
 }

@@ -112,9 +112,10 @@ describe('Lifecycle', () => {
 describe('eventHub', () => {
   it('calls listeners in order until they are removed, whatever others throw', async () => {
     const failures: string[] = [];
-    const hub = eventHub<{ 'thing:made': number }>({
-      onError: (event, error) => failures.push(`${event} ${(error as Error).message}`),
-    });
+    const hub = eventHub<{ 'thing:made': number }>(
+      { 'thing:made': true },
+      { onError: (event, error) => failures.push(`${event} ${(error as Error).message}`) },
+    );
     const seen: string[] = [];
     hub.on('thing:made', () => {
       throw new Error('one');
@@ -134,7 +135,7 @@ describe('eventHub', () => {
   });
 
   it('keeps the same listener apart when it is added twice, and has a limit', () => {
-    const hub = eventHub<{ a: undefined }>({ maxListeners: 2 });
+    const hub = eventHub<{ a: undefined }>({ a: true }, { maxListeners: 2 });
     let calls = 0;
     const listener = (): void => void calls++;
     const off = hub.on('a', listener);
@@ -144,6 +145,47 @@ describe('eventHub', () => {
     hub.emit('a', undefined);
     expect(calls).toBe(1);
     expect(hub.count('a')).toBe(1);
+  });
+
+  it('refuses a name that it does not know, with the nearest and all', () => {
+    const hub = eventHub<{ 'thing:made': number; 'thing:lost': string }>({ 'thing:made': true, 'thing:lost': true });
+    const on = hub.on as unknown as (event: unknown, listener: unknown) => void;
+    const message = (event: unknown, listener: unknown = () => undefined): unknown => {
+      try {
+        on(event, listener);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'MNOPS_CORE_CONFIG_INVALID', details: { issues: [expect.anything()] } });
+        return (error as Error).message;
+      }
+      return 'taken';
+    };
+    const known = 'Known events: thing:made, thing:lost.';
+    const expected = 'Invalid options of on: event: expected the name of an event, received';
+    expect(message('thingMade')).toBe(`${expected} 'thingMade'. Did you mean 'thing:made'? ${known}`);
+    expect(message('thing:losd')).toBe(`${expected} 'thing:losd'. Did you mean 'thing:lost'? ${known}`);
+    expect(message('zebra')).toBe(`${expected} 'zebra'. ${known}`);
+    expect(message('toString')).toBe(`${expected} 'toString'. ${known}`);
+    expect(message('x'.repeat(1_000))).toHaveLength(expected.length + 69 + known.length);
+    for (const event of [undefined, 3, Symbol('x')])
+      expect(message(event)).toContain(`received ${typeof event}. ${known}`);
+    expect(message('thing:made', 'x')).toBe(
+      'Invalid options of on: listener: expected a function, received string. Pass a function that takes the event.',
+    );
+    expect(message('thing:made')).toBe('taken');
+  });
+
+  it('warns with what a listener threw, where, and the cause, but quotes no credential', async () => {
+    const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+    const thrown = new Error('POST https://user:c4nary@host/hook failed');
+    const hub = eventHub<{ a: undefined }>({ a: true });
+    hub.on('a', () => {
+      throw thrown;
+    });
+    hub.emit('a', undefined);
+    const warning = await warned;
+    expect(warning).toMatchObject({ name: 'Warning', code: 'MNOPS_LISTENER_FAILED', cause: thrown });
+    expect(warning.message).toBe('A listener for a failed: POST https://[removed]@host/hook failed');
+    expect((warning as { detail?: unknown }).detail).toContain('lifecycle.test.ts');
   });
 });
 
