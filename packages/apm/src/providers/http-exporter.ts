@@ -2,7 +2,14 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { coreError, credential, MnopsError } from '@mnops/core';
 import { countSchema, credentialSchema } from '@mnops/core/config';
-import { errorFromResponse, type HttpClient, type HttpResponse, httpClient, isHttpClient } from '@mnops/core/http';
+import {
+  errorFromResponse,
+  type HttpClient,
+  type HttpResponse,
+  httpClient,
+  isHttpClient,
+  resourceUrl,
+} from '@mnops/core/http';
 import type {
   Call,
   Credential,
@@ -49,6 +56,27 @@ export const addressSchema: v.GenericSchema<string> = v.pipe(
   v.url(),
   v.check((text) => /^https?:\/\/[^@]+$/i.test(text), 'an http: or https: address without credentials'),
 );
+
+/** Where a receiver is. */
+export interface ReceiverAddress {
+  /** Without the path of its protocol. */
+  readonly base: URL;
+  /** Where spans go. */
+  readonly url: URL;
+}
+
+/**
+ * Base address and whole address, from whichever of both was given; a query stays.
+ *
+ * @param path - Segments of the protocol's own path, such as `v1` and `traces`.
+ */
+export function receiverAddress(given: string, ...path: readonly string[]): ReceiverAddress {
+  const base = new URL(given);
+  const segments = base.pathname.split('/').filter((segment) => segment !== '');
+  const isWhole = path.every((segment, index) => segments[segments.length - path.length + index] === segment);
+  if (isWhole) base.pathname = segments.slice(0, -path.length).join('/');
+  return { base, url: resourceUrl(base, ...path) };
+}
 
 /** Headers of every request. The issue names none of them: what is not a name may be a line with a credential. */
 export const headersSchema: v.GenericSchema<Readonly<Record<string, Credential>>> = v.pipe(

@@ -18,7 +18,7 @@ export class AgentInfo {
   #asking: Promise<void> | undefined;
   #abilities: AgentAbilities = { spanEvents: false };
 
-  constructor(client: HttpClient, base: string) {
+  constructor(client: HttpClient, base: string | URL) {
     this.#client = client;
     this.#url = resourceUrl(base, 'info');
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { parseOptions } from '@mnops/core/config';
-import { type HttpResponse, resourceUrl } from '@mnops/core/http';
+import type { HttpResponse } from '@mnops/core/http';
 import type { JsonValue, SpanBatch, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { packageVersion } from '../../package-version.js';
@@ -9,6 +9,7 @@ import {
   httpExporter,
   isTaken,
   type ReceiverOptions,
+  receiverAddress,
   receiverClient,
   receiverSchema,
   refusalOf,
@@ -19,7 +20,7 @@ import { encodeDatadog } from './encode.js';
 
 /** Where spans go. `maxRequestBytes` is 8 MiB and `id` is `datadog` unless given. */
 export interface DatadogOptions extends ReceiverOptions {
-  /** Base address of the agent. Default `http://localhost:8126`. */
+  /** Base address of the agent, or the whole one, which ends in `/v0.4/traces`. Default `http://localhost:8126`. */
   readonly url?: string | undefined;
 }
 
@@ -39,12 +40,13 @@ const maxRates = 1_000;
  */
 export function datadog(options: DatadogOptions = {}): TraceExporter {
   const {
-    url: base = 'http://localhost:8126',
+    url: given = 'http://localhost:8126',
     maxRequestBytes = 8_388_608,
     id = 'datadog',
     ...rest
   } = parseOptions('datadog', optionsSchema, options);
   const client = rest.client ?? receiverClient();
+  const { base, url } = receiverAddress(given, 'v0.4', 'traces');
   const agent = new AgentInfo(client, base);
   const own = { runtimeId: randomUUID(), pid: process.pid };
   let container: Promise<ContainerHeaders> | undefined;
@@ -52,7 +54,7 @@ export function datadog(options: DatadogOptions = {}): TraceExporter {
     id,
     capabilities: { maxRequestBytes, partialSuccess: false, safeToRepeat: true },
     method: 'PUT',
-    url: resourceUrl(base, 'v0.4', 'traces'),
+    url,
     compression: 'none',
     timeoutMs: rest.timeoutMs,
     client,

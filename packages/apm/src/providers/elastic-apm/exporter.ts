@@ -1,6 +1,6 @@
 import { credential } from '@mnops/core';
 import { credentialSchema, parseOptions } from '@mnops/core/config';
-import { type HttpResponse, resourceUrl } from '@mnops/core/http';
+import type { HttpResponse } from '@mnops/core/http';
 import type { Call, Credential, ExportAnswer, JsonValue, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import {
@@ -8,6 +8,7 @@ import {
   httpExporter,
   isTaken,
   type ReceiverOptions,
+  receiverAddress,
   receiverSchema,
   refusalOf,
 } from '../http-exporter.js';
@@ -15,7 +16,7 @@ import { encodeIntake } from './encode.js';
 
 /** Where spans go. `maxRequestBytes` is 768 KiB and `id` is `elastic-apm` unless given. */
 export interface ElasticApmOptions extends ReceiverOptions {
-  /** Base address of the APM server. Default `http://127.0.0.1:8200`. */
+  /** Base address of the APM server, or the whole one, which ends in `/intake/v2/events`. Default `http://127.0.0.1:8200`. */
   readonly url?: string | undefined;
   /** Secret token of the server. */
   readonly secretToken?: Credential | undefined;
@@ -61,7 +62,7 @@ export function elasticApm(options: ElasticApmOptions = {}): TraceExporter {
     capabilities: { maxRequestBytes, partialSuccess: true, safeToRepeat: false },
     credentials: login,
     method: 'POST',
-    url: resourceUrl(base, 'intake', 'v2', 'events'),
+    url: receiverAddress(base, 'intake', 'v2', 'events').url,
     compression: 'gzip',
     timeoutMs,
     client,

@@ -6,7 +6,7 @@ import { otlpExporter } from '../otlp/exporter.js';
 
 /** Where Jaeger is, and how spans go there. `maxRequestBytes` is 4 MiB and `id` is `jaeger` unless given. */
 export interface JaegerOptions extends ReceiverOptions {
-  /** Address of its OTLP/HTTP receiver. Default `http://localhost:4318`. */
+  /** Base address of its OTLP/HTTP receiver, or the whole one, which ends in `/v1/traces`. Default `http://localhost:4318`. */
   readonly url?: string | undefined;
   /** Default `none`: Jaeger is mostly near. */
   readonly compression?: 'gzip' | 'none' | undefined;

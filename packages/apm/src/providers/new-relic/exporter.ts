@@ -13,7 +13,7 @@ export interface NewRelicOptions extends Omit<ReceiverOptions, 'maxRequestBytes'
   readonly apiKey: Credential;
   /** Default `gzip`. */
   readonly compression?: 'gzip' | 'none' | undefined;
-  /** Another address, such as a proxy's; `https:` only, because the key goes with every request. */
+  /** Another base address, such as a proxy's, or a whole one, which ends in `/v1/traces`; `https:` only, because the key goes with every request. */
   readonly url?: string | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { parseOptions } from '@mnops/core/config';
-import { type HttpResponse, resourceUrl } from '@mnops/core/http';
+import type { HttpResponse } from '@mnops/core/http';
 import type { Credential, ExportAnswer, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { otlpJsonBytes } from '../../encoding/otlp-json.js';
@@ -12,6 +12,7 @@ import {
   httpExporter,
   isTaken,
   type ReceiverOptions,
+  receiverAddress,
   receiverSchema,
   refusalOf,
   resolvedHeaders,
@@ -20,7 +21,7 @@ import { contentTypes, exportAnswerOf, statusMessageOf } from './answers.js';
 
 /** Where spans go, and how. `maxRequestBytes` is 4 MiB and `id` is `otlp` unless given. */
 export interface OtlpOptions extends ReceiverOptions {
-  /** Base address of the receiver, such as `http://localhost:4318`; `/v1/traces` is added unless it ends so. */
+  /** Base address of the receiver, such as `http://localhost:4318`, or the whole one, which ends in `/v1/traces`. */
   readonly url: string;
   /** Sent with every request, such as `{ 'api-key': 'secret://newrelic#key' }`. */
   readonly headers?: Readonly<Record<string, Credential>> | undefined;
@@ -60,7 +61,7 @@ export function otlpExporter(options: OtlpOptions): TraceExporter {
     capabilities: { maxRequestBytes, partialSuccess: true, safeToRepeat: true },
     credentials: headerFields(headers),
     method: 'POST',
-    url: url.replace(/\/+$/, '').endsWith('/v1/traces') ? url : resourceUrl(url, 'v1', 'traces'),
+    url: receiverAddress(url, 'v1', 'traces').url,
     compression,
     timeoutMs,
     client,

@@ -1,5 +1,4 @@
 import { parseOptions } from '@mnops/core/config';
-import { resourceUrl } from '@mnops/core/http';
 import type { Credential, TraceExporter } from '@mnops/core/spi';
 import * as v from 'valibot';
 import {
@@ -10,6 +9,7 @@ import {
   httpExporter,
   isTaken,
   type ReceiverOptions,
+  receiverAddress,
   receiverSchema,
   refusalOf,
   resolvedHeaders,
@@ -18,7 +18,7 @@ import { encodeZipkin } from './encode.js';
 
 /** Where spans go, and how. `maxRequestBytes` is 4 MiB and `id` is `zipkin` unless given. */
 export interface ZipkinOptions extends ReceiverOptions {
-  /** Base address of the server; `/api/v2/spans` is added unless it ends so. Default `http://localhost:9411`. */
+  /** Base address of the server, or the whole one, which ends in `/api/v2/spans`. Default `http://localhost:9411`. */
   readonly url?: string | undefined;
   /** Sent with every request, for a gateway in front of the server. */
   readonly headers?: Readonly<Record<string, Credential>> | undefined;
@@ -49,13 +49,12 @@ export function zipkin(options: ZipkinOptions = {}): TraceExporter {
     compression = 'none',
     ...rest
   } = parseOptions('zipkin', optionsSchema, options);
-  const isWhole = base.replace(/\/+$/, '').endsWith('/api/v2/spans');
   return httpExporter({
     id,
     capabilities: { maxRequestBytes, partialSuccess: false, safeToRepeat: true },
     credentials: headerFields(headers),
     method: 'POST',
-    url: isWhole ? base : resourceUrl(base, 'api', 'v2', 'spans'),
+    url: receiverAddress(base, 'api', 'v2', 'spans').url,
     compression,
     timeoutMs: rest.timeoutMs,
     client: rest.client,
