@@ -92,6 +92,22 @@ describe('parseOptions', () => {
     );
   });
 
+  it('says in the words of the schema what is expected, also where the value is in them', () => {
+    const needy = v.strictObject({
+      list: v.optional(v.custom<readonly string[]>(Array.isArray, 'a list of links')),
+      word: v.optional(
+        v.pipe(
+          v.string(),
+          v.check((text) => text !== 'a', 'a text of more than three letters'),
+        ),
+      ),
+    });
+    expect(() => parseOptions('thing', needy, { list: 'links' })).toThrow('expected a list of links, received string');
+    expect(() => parseOptions('thing', needy, { word: 'a' })).toThrow(
+      'expected a text of more than three letters, rec',
+    );
+  });
+
   it('goes by the chosen one of several variants, also where they hold each other', () => {
     const shape: v.GenericSchema<unknown> = v.variant('type', [
       v.strictObject({ type: v.picklist(['tcp', 'udp']), port: v.number() }),

@@ -134,8 +134,8 @@ function pathOf(issue: Issue): readonly string[] {
 
 function expectation({ schema, input }: Checked, issue: Issue, path: readonly string[]): string {
   if (issue.kind === 'schema') {
-    const words =
-      expectedAt(schema, path, input) ?? (issue.input === undefined ? messageAt(schema, path, input) : undefined);
+    // A message that stands in the schema as text was written before there was a value, so it repeats none.
+    const words = expectedAt(schema, path, input) ?? messageAt(schema, path, input);
     if (issue.type === 'variant' || words === undefined)
       return known(issue.expected) ?? own(issue) ?? 'another kind of value';
     return words;
@@ -151,8 +151,9 @@ function known(text: string | null | undefined): string | undefined {
 function own(issue: Issue): string | undefined {
   if (issue.message.startsWith('Invalid ')) return undefined;
   const { input } = issue;
+  // A few letters are in any sentence, and are no secret.
   const quotes = (typeof input === 'string' || typeof input === 'number') && issue.message.includes(String(input));
-  return quotes && input !== '' ? undefined : issue.message.replace(/\.$/, '');
+  return quotes && String(input).length > 3 ? undefined : issue.message.replace(/\.$/, '');
 }
 
 function named(type: string): string | undefined {
