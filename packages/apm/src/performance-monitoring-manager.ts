@@ -32,6 +32,7 @@ import type { APMStats } from './stats.js';
 import type { TraceQuery } from './store/trace-query.js';
 import type { Trace } from './trace.js';
 import { emptyContext } from './tracing/idle-context.js';
+import { contextSchema } from './tracing/span-input.js';
 import { runWithin, type SpanOptions } from './tracing/span-options.js';
 import type { SpanProcessorLike } from './tracing/tracing.js';
 
@@ -41,7 +42,9 @@ const defaultGraceMs = 5_000;
  * Traces a program, keeps its newest traces and says what is usual, what is not and why: in the process, without a
  * server. The same spans may be delivered to back ends.
  *
- * After `start()` no tracing call throws into user code; before it and after `stop()` spans record nothing.
+ * After `start()` no tracing call throws into user code; before it and after `stop()` spans record nothing. What such a
+ * call cannot use, as an unknown option, is counted in `stats().ignoredInputs` and said in a process warning
+ * `MNOPS_APM_INPUT_IGNORED`, once for each field; a span or a metric before `start()` in one `MNOPS_APM_NOT_STARTED`.
  *
  * This class is the surface: spans go through `Pipeline`, questions are answered by `Answers`.
  */
@@ -166,8 +169,8 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   trace<T>(name: string, run: (span: OtelSpan) => T): T;
   trace<T>(name: string, options: SpanOptions, run: (span: OtelSpan) => T): T;
   trace<T>(name: string, ...rest: [(span: OtelSpan) => T] | [SpanOptions, (span: OtelSpan) => T]): T {
-    const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
-    const { span, within } = this.#pipeline.tracing.begin(name, options);
+    const [options, run] = rest.length === 1 ? [undefined, rest[0]] : rest;
+    const { span, within } = this.#pipeline.tracing.begin(name, options, run);
     return within(() => runWithin(span, run));
   }
 
@@ -186,7 +189,10 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** Runs work with a context active, such as one from `extract`. Returns what the work returned; nothing without a function. */
   withContext<T>(context: Context, run: () => T): T {
-    if (typeof run !== 'function') return undefined as T;
+    if (typeof run !== 'function') {
+      this.#pipeline.input.odd('withContext', contextSchema, { run });
+      return undefined as T;
+    }
     const { runtime } = this.#pipeline.tracing;
     return runtime === undefined ? run() : runtime.withContext(context, run);
   }
@@ -250,6 +256,7 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
    * answers about it. What cannot be used is counted in `stats().metrics`; nothing is thrown.
    */
   recordMetric(metric: Metric): void {
+    this.#pipeline.input.early('recordMetric');
     this.#pipeline.metrics.record(metric);
   }
 

@@ -26,6 +26,8 @@ export interface APMStats {
     readonly requestSeries: number;
     readonly requestsOverflowed: number;
   };
+  /** Calls such as `trace` or `recordMetric` with a name, an option or a value that was not used; a process warning says which. */
+  readonly ignoredInputs: number;
   readonly metrics: MetricStats;
   /** Figures of other processes that are counted in. */
   readonly shared: SharedStats;

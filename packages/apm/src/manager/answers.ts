@@ -98,7 +98,7 @@ export class Answers {
 
   /** Every counter of the parts; what was ingested is counted elsewhere. */
   stats(ingested: { readonly ingested: number; readonly rejected: number }): APMStats {
-    const { tracing, sampling, ring, analysis, metrics, shared, kept, notices, deliveries } = this.#settled();
+    const { tracing, sampling, ring, analysis, metrics, input, shared, kept, notices, deliveries } = this.#settled();
     return {
       spans: { ...tracing.counts, ...ingested },
       sampling: sampling.stats,
@@ -111,6 +111,7 @@ export class Answers {
         requestSeries: analysis?.requests.seriesCount ?? 0,
         requestsOverflowed: analysis?.requests.overflowed ?? 0,
       },
+      ignoredInputs: input.ignored,
       metrics: metrics.stats,
       shared: shared.stats,
       ...(kept === undefined ? {} : { disk: kept.stats }),

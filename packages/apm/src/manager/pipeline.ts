@@ -7,6 +7,7 @@ import { Deliveries } from '../delivery/deliveries.js';
 import { openKeptFolder } from '../disk/keep-traces.js';
 import type { KeptFolder } from '../disk/kept-folder.js';
 import type { APMEvents } from '../events.js';
+import { metricSchema } from '../metrics/metric-input.js';
 import { type RecordedMetrics, recordedMetrics } from '../metrics/recorded-metrics.js';
 import { Sampling } from '../sampling/sampling.js';
 import { type SharedFigures, sharedFigures } from '../snapshot/shared-figures.js';
@@ -14,6 +15,7 @@ import { type HeldTrace, TraceRing } from '../store/trace-ring.js';
 import { RecordedSpan } from '../tracing/recorded-span.js';
 import { Tracing } from '../tracing/tracing.js';
 import { AnomalyNotices } from './anomaly-notices.js';
+import { InputWarnings } from './input-warnings.js';
 
 /** Whom the pipeline tells what happens to it. */
 export interface PipelineHost {
@@ -36,6 +38,7 @@ export class Pipeline {
   readonly shared: SharedFigures;
   readonly metrics: RecordedMetrics;
   readonly notices: AnomalyNotices;
+  readonly input: InputWarnings = new InputWarnings();
   readonly #config: ResolvedConfig;
   readonly #host: PipelineHost;
   #kept: KeptFolder | undefined;
@@ -56,7 +59,9 @@ export class Pipeline {
             closed: (anomaly) => this.#announce('anomaly:closed', anomaly),
           });
     this.shared = sharedFigures(config, this.analysis);
-    this.metrics = recordedMetrics(config, this.analysis);
+    this.metrics = recordedMetrics(config, this.analysis, (metric) =>
+      this.input.odd('recordMetric', metricSchema, metric),
+    );
     this.deliveries = new Deliveries(config, {
       emit: (event, value) => host.events.emit(event, value),
       degrade: host.degrade,
@@ -70,7 +75,7 @@ export class Pipeline {
       if (recorded !== undefined) this.deliveries.add(recorded);
       this.#kept?.traces.seen(span.spanContext().traceId, clock.monotonic());
     });
-    this.tracing = new Tracing(config, this.sampling, (span, resource, endMs, durationMs, nowMs) => {
+    this.tracing = new Tracing(config, this.sampling, this.input, (span, resource, endMs, durationMs, nowMs) => {
       this.analysis?.observeEnded(span, resource, endMs, durationMs, nowMs, this.sampling.countOf(span));
       this.sampling.take(span, resource, endMs, durationMs, nowMs);
     });
@@ -106,6 +111,7 @@ export class Pipeline {
       recover,
     });
     await this.tracing.start();
+    this.input.started();
     await this.deliveries.open(call);
     if (this.analysis !== undefined || this.sampling.waits) this.#schedule();
   }

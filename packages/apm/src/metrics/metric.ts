@@ -32,10 +32,14 @@ export interface MetricStats {
   readonly cutLabels: number;
 }
 
-const kinds: readonly unknown[] = ['counter', 'gauge', 'histogram'];
-const maxName = 256;
-const maxLabels = 16;
-const maxLabel = 256;
+/** How the values of a metric may belong together. */
+export const kinds: readonly ['counter', 'gauge', 'histogram'] = ['counter', 'gauge', 'histogram'];
+/** Most characters of a name. */
+export const maxName = 256;
+/** Most labels. */
+export const maxLabels = 16;
+/** Most characters of a label. */
+export const maxLabel = 256;
 
 /** Whether the value can be used, whatever it was declared to be. */
 export function isMetric(metric: unknown): metric is Metric {
@@ -45,7 +49,7 @@ export function isMetric(metric: unknown): metric is Metric {
     typeof name === 'string' &&
     name !== '' &&
     name.length <= maxName &&
-    kinds.includes(kind) &&
+    (kinds as readonly unknown[]).includes(kind) &&
     typeof value === 'number' &&
     Number.isFinite(value) &&
     (kind !== 'counter' || value >= 0) &&

@@ -4,6 +4,7 @@ import { LatencySketch } from '../analysis/latency-sketch.js';
 import type { OperationTable } from '../analysis/operation-table.js';
 import type { ResolvedConfig } from '../config.js';
 import { isMetric, labelsOf, type MetricKind, type MetricStats } from './metric.js';
+import { isOddMetric } from './metric-input.js';
 
 /** One series: a metric with one set of labels. */
 export interface MetricSeries {
@@ -36,6 +37,8 @@ export interface RecordedMetricsOptions {
   readonly now: () => number;
   /** Where baselines of metrics are learned; absent when the analysis is off. */
   readonly table: OperationTable | undefined;
+  /** Told of each metric that was not used, or not whole. */
+  readonly odd: (metric: unknown) => void;
 }
 
 const maxCells = 200_000;
@@ -71,11 +74,14 @@ export class RecordedMetrics {
     try {
       if (!isMetric(metric)) {
         this.#rejected += 1;
+        this.#options.odd(metric);
         return;
       }
       const { name, kind, value, unit, attributes, at } = metric;
+      const cutBefore = this.#cutLabels;
       const series = this.#seriesOf(name, kind, attributes, typeof unit === 'string' ? unit.slice(0, 64) : undefined);
       this.#recorded += 1;
+      if (this.#cutLabels !== cutBefore || isOddMetric(metric)) this.#options.odd(metric);
       const atMs = at?.getTime() ?? this.#options.now();
       this.#count(series, value, atMs);
       const { table, service } = this.#options;
@@ -87,6 +93,7 @@ export class RecordedMetrics {
     } catch {
       // A getter of a hostile object.
       this.#rejected += 1;
+      this.#options.odd(metric);
     }
   }
 
@@ -164,7 +171,11 @@ export class RecordedMetrics {
 }
 
 /** The recorded metrics of a manager. */
-export function recordedMetrics(config: ResolvedConfig, engine: AnalysisEngine | undefined): RecordedMetrics {
+export function recordedMetrics(
+  config: ResolvedConfig,
+  engine: AnalysisEngine | undefined,
+  odd: RecordedMetricsOptions['odd'],
+): RecordedMetrics {
   const { clock, service, analysis } = config;
   return new RecordedMetrics({
     service: service.name,
@@ -173,5 +184,6 @@ export function recordedMetrics(config: ResolvedConfig, engine: AnalysisEngine |
     maxSeries: maxMetrics,
     now: () => clock.now(),
     table: engine?.metrics,
+    odd,
   });
 }

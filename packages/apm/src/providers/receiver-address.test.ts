@@ -1,4 +1,4 @@
-import type { HttpClient, HttpRequest } from '@mnops/core/http';
+import type { HttpClient, RequestInput } from '@mnops/core/http';
 import type { TraceExporter } from '@mnops/core/spi';
 import { testCall } from '@mnops/core/testing';
 import { describe, expect, it } from 'vitest';
@@ -25,7 +25,7 @@ const receivers: readonly (readonly [string, string, (options: Options) => Trace
 async function asked(create: (options: Options) => TraceExporter, url: string): Promise<readonly string[]> {
   const addresses: string[] = [];
   const client = {
-    request: async (request: HttpRequest) => {
+    request: async (request: RequestInput) => {
       addresses.push(String(request.url));
       throw new Error('not sent');
     },

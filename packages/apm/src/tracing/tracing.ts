@@ -2,12 +2,14 @@ import { coreError } from '@mnops/core';
 import type { ServiceIdentity, SpanAttributes } from '@mnops/core/spi';
 import type { Context, Span as OtelSpan, Tracer } from '@opentelemetry/api';
 import type { ResolvedConfig } from '../config.js';
+import type { InputWarnings } from '../manager/input-warnings.js';
 import type { HeaderCarrier, HeaderTarget } from '../propagation/carrier.js';
 import type { Decisions } from './deciding-tracer.js';
 import { idleSpan, idleTracer } from './idle-tracer.js';
 import type { OperationSpans } from './operation-spans.js';
 import type { OtelRuntime } from './otel-compat.js';
 import type { ReadableSpanLike } from './recorded-span.js';
+import { isOddStart, isOddTrace, startSpanSchema, traceSchema } from './span-input.js';
 import { isContext, kindNumber, type SpanOptions } from './span-options.js';
 
 /** A span processor as OpenTelemetry's SDK (2.x and 3.x) takes them. */
@@ -65,6 +67,7 @@ export class Tracing {
   readonly #config: ResolvedConfig;
   readonly #listener: SpanListener;
   readonly #beginnings: SpanBeginnings;
+  readonly #input: InputWarnings;
   readonly #resource: SpanAttributes;
   readonly #idle: Tracer = idleTracer();
   #runtime: OtelRuntime | undefined;
@@ -78,15 +81,21 @@ export class Tracing {
   #joined = 0;
   #unreadable = 0;
 
-  constructor(config: ResolvedConfig, beginnings: SpanBeginnings, listener: SpanListener) {
+  constructor(config: ResolvedConfig, beginnings: SpanBeginnings, input: InputWarnings, listener: SpanListener) {
     this.#config = config;
     this.#beginnings = beginnings;
+    this.#input = input;
     this.#listener = listener;
     this.#resource = Object.freeze(resourceOf(config.service));
     this.tracer = {
-      startSpan: (name, options, context) => this.#current.startSpan(name, options, context),
-      startActiveSpan: (...parameters: unknown[]) =>
-        (this.#current.startActiveSpan as (...all: unknown[]) => unknown)(...parameters) as never,
+      startSpan: (name, options, context) => {
+        this.#look('startSpan', name, options);
+        return this.#current.startSpan(name, options, context);
+      },
+      startActiveSpan: (...parameters: unknown[]) => {
+        this.#look('startActiveSpan', parameters[0], parameters.length > 2 ? parameters[1] : undefined);
+        return (this.#current.startActiveSpan as (...all: unknown[]) => unknown)(...parameters) as never;
+      },
     };
   }
 
@@ -107,6 +116,11 @@ export class Tracing {
 
   get #current(): Tracer {
     return this.#runtime?.tracer ?? this.#idle;
+  }
+
+  #look(call: 'startSpan' | 'startActiveSpan', name: unknown, options: unknown): void {
+    if (this.#runtime === undefined) this.#input.early(call);
+    if (typeof name !== 'string' || isOddStart(options)) this.#input.odd(call, startSpanSchema, { name, options });
   }
 
   async start(): Promise<void> {
@@ -154,9 +168,15 @@ export class Tracing {
   }
 
   /** Begins a span; before `start` and after `stop` it records nothing. Never throws. */
-  begin(name: string, options: SpanOptions): BegunSpan {
+  begin(name: string, options: SpanOptions | undefined, run: unknown): BegunSpan {
     const runtime = this.#runtime;
-    if (runtime === undefined) return { span: idleSpan(), within: (run) => run() };
+    if (typeof name !== 'string' || typeof run !== 'function' || isOddTrace(options)) {
+      this.#input.odd('trace', traceSchema, { name, options: options ?? undefined, run });
+    }
+    if (runtime === undefined) {
+      this.#input.early('trace');
+      return { span: idleSpan(), within: (work) => work() };
+    }
     const { kind, attributes, parent, links, root = false } = readable(options);
     let context = runtime.activeContext();
     try {
@@ -209,7 +229,10 @@ export class Tracing {
         }
       },
       onEnd: (span) => {
-        if (this.#runtime === undefined) return;
+        if (this.#runtime === undefined) {
+          this.#input.early('spanProcessor');
+          return;
+        }
         try {
           let resource = resources.get(span.resource);
           if (resource === undefined) {
