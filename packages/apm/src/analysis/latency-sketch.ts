@@ -10,10 +10,42 @@ const octaveCount = 64;
 const lowestIndex = (1023 + lowestExponent) * bucketsPerOctave;
 const endIndex = lowestIndex + octaveCount * bucketsPerOctave;
 
-// One float64 and its two halves share memory. Written and read within one call; nothing is kept between calls.
-const float = new Float64Array(1);
-const words = new Uint32Array(float.buffer);
-const highWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0;
+// Cells before the buckets. All lie in one array: counting a value touches no other object and allocates nothing.
+const countAt = 0;
+const sumAt = 1;
+const minAt = 2;
+const maxAt = 3;
+const headLength = 4;
+
+// Bundlers turn the constants of a module into variables, which would be read anew for each value; those of a function
+// are compiled into the code.
+const { bucketOf, tryCount } = (() => {
+  // One float64 and its two halves share memory. Written and read within one call; nothing is kept between calls.
+  const float = new Float64Array(1);
+  const words = new Uint32Array(float.buffer);
+  const highWord = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0;
+  const [count, sum, min, max, head] = [countAt, sumAt, minAt, maxAt, headLength];
+  return {
+    /** Index of the bucket of a value among those of all float64 values. */
+    bucketOf: (value: number): number => {
+      float[0] = value;
+      return (words[highWord] as number) >>> 14;
+    },
+    /** Counts a value in the cells whose first bucket has this index; false when it has no bucket there. */
+    tryCount: (cells: Float64Array, first: number, value: number, weight: number): boolean => {
+      float[0] = value;
+      const at = ((words[highWord] as number) >>> 14) - first + head;
+      // Zero, negative and endless values and NaN lie outside of all buckets, so one comparison finds them too.
+      if (at < head || at >= cells.length || !(weight > 0 && weight < Number.POSITIVE_INFINITY)) return false;
+      (cells[at] as number) += weight;
+      (cells[count] as number) += weight;
+      (cells[sum] as number) += value * weight;
+      if (value < (cells[min] as number)) cells[min] = value;
+      if (value > (cells[max] as number)) cells[max] = value;
+      return true;
+    },
+  };
+})();
 
 /** A sketch as numbers; see `LatencySketch.toJSON`. */
 export interface LatencySketchState {
@@ -44,96 +76,74 @@ export class LatencySketch {
   /** Buckets of a sketch that has seen every magnitude. */
   static readonly bucketCount: number = endIndex - lowestIndex;
 
-  /** Counts of whole octaves, from the lowest that was needed to the highest; `#first` is the index of its first bucket. */
-  #buckets = new Float64Array(0);
+  /** Count, sum, least and largest value; then counts of whole octaves, from the lowest that was needed to the highest. */
+  #cells: Float64Array = Float64Array.of(0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+  /** Index of the first bucket; its cell is that of number `headLength`. */
   #first = lowestIndex;
   #zeroes = 0;
-  // Fractions from the start, so that the engine keeps room for doubles in the object and adding allocates nothing.
-  #count = Number.MIN_VALUE;
-  #sum = Number.MIN_VALUE;
-  #min = Number.POSITIVE_INFINITY;
-  #max = Number.NEGATIVE_INFINITY;
-  /** Values up to the end of each octave, as they were when `#count` was `#summedCount`. */
+  /** Values up to the end of each octave, as they were when the count was `#summedCount`. */
   readonly #upTo: number[] = [];
   #summedCount = -1;
 
-  constructor() {
-    this.#count = 0;
-    this.#sum = 0;
-  }
-
   /** Values counted, weights included. */
   get count(): number {
-    return this.#count;
+    return this.#cells[countAt] as number;
   }
 
   /** Sum of the values, weights included. */
   get sum(): number {
-    return this.#sum;
+    return this.#cells[sumAt] as number;
   }
 
   /** Smallest value, exact; `undefined` when empty. */
   get min(): number | undefined {
-    return this.#count > 0 ? this.#min : undefined;
+    return this.count > 0 ? this.#cells[minAt] : undefined;
   }
 
   /** Largest value, exact; `undefined` when empty. */
   get max(): number | undefined {
-    return this.#count > 0 ? this.#max : undefined;
+    return this.count > 0 ? this.#cells[maxAt] : undefined;
   }
 
   /** Bytes of bucket memory held now; at most 32 KiB. */
   get bytes(): number {
-    return 300 + this.#buckets.length * 8;
+    return 300 + (this.#cells.length - headLength) * 8;
   }
 
   /** Counts one value. Values that are no finite number are ignored, and so are weights that are none above 0. */
   add(value: number, weight = 1): void {
     if (typeof value !== 'number' || typeof weight !== 'number') return;
-    float[0] = value;
-    const buckets = this.#buckets;
-    const at = ((words[highWord] as number) >>> 14) - this.#first;
-    // Zero, negative and endless values and NaN lie outside of all buckets, so one comparison finds them too.
-    if (at < 0 || at >= buckets.length || !(weight > 0 && weight < Number.POSITIVE_INFINITY)) {
-      this.#addUnusual(value, weight);
-      return;
-    }
-    (buckets[at] as number) += weight;
-    this.#count += weight;
-    this.#sum += value * weight;
-    if (value < this.#min) this.#min = value;
-    if (value > this.#max) this.#max = value;
+    if (!tryCount(this.#cells, this.#first, value, weight)) this.#addUnusual(value, weight);
   }
 
   /** Counts a value that has no bucket yet, or none at all. */
   #addUnusual(value: number, weight: number): void {
     if (!(Number.isFinite(value) && weight > 0 && weight < Number.POSITIVE_INFINITY)) return;
-    this.#count += weight;
-    this.#sum += value * weight;
-    if (value < this.#min) this.#min = value;
-    if (value > this.#max) this.#max = value;
-    if (value <= 0) {
-      this.#zeroes += weight;
-      return;
-    }
-    float[0] = value;
-    const index = Math.min(endIndex - 1, Math.max(lowestIndex, (words[highWord] as number) >>> 14));
-    this.#cover(index, index + 1);
-    (this.#buckets[index - this.#first] as number) += weight;
+    if (value > 0) {
+      const index = Math.min(endIndex - 1, Math.max(lowestIndex, bucketOf(value)));
+      this.#cover(index, index + 1);
+      (this.#cells[index - this.#first + headLength] as number) += weight;
+    } else this.#zeroes += weight;
+    const cells = this.#cells;
+    (cells[countAt] as number) += weight;
+    (cells[sumAt] as number) += value * weight;
+    if (value < (cells[minAt] as number)) cells[minAt] = value;
+    if (value > (cells[maxAt] as number)) cells[maxAt] = value;
   }
 
   /** Makes room for the octaves of these buckets. */
   #cover(from: number, to: number): void {
-    const empty = this.#buckets.length === 0;
-    const first = Math.min(empty ? endIndex : this.#first, from - (from % bucketsPerOctave));
-    const end = Math.max(
-      empty ? 0 : this.#first + this.#buckets.length,
-      Math.ceil(to / bucketsPerOctave) * bucketsPerOctave,
-    );
-    if (!empty && first === this.#first && end === this.#first + this.#buckets.length) return;
-    const wider = new Float64Array(end - first);
-    wider.set(this.#buckets, empty ? 0 : this.#first - first);
-    this.#buckets = wider;
+    const cells = this.#cells;
+    const isEmpty = cells.length === headLength;
+    const firstNow = isEmpty ? endIndex : this.#first;
+    const endNow = isEmpty ? 0 : this.#first + cells.length - headLength;
+    const first = Math.min(firstNow, from - (from % bucketsPerOctave));
+    const end = Math.max(endNow, Math.ceil(to / bucketsPerOctave) * bucketsPerOctave);
+    if (first === firstNow && end === endNow) return;
+    const wider = new Float64Array(headLength + end - first);
+    wider.set(cells.subarray(0, headLength));
+    wider.set(cells.subarray(headLength), headLength + (isEmpty ? 0 : firstNow - first));
+    this.#cells = wider;
     this.#first = first;
   }
 
@@ -143,18 +153,17 @@ export class LatencySketch {
    * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for anything else than a sketch.
    */
   merge(other: LatencySketch): void {
-    if (typeof other !== 'object' || other === null || !(#buckets in other)) throw notMergeable('LatencySketch');
-    this.#count += other.#count;
-    this.#sum += other.#sum;
+    if (typeof other !== 'object' || other === null || !(#cells in other)) throw notMergeable('LatencySketch');
+    const theirs = other.#cells;
+    if (theirs.length > headLength) this.#cover(other.#first, other.#first + theirs.length - headLength);
     this.#zeroes += other.#zeroes;
-    if (other.#min < this.#min) this.#min = other.#min;
-    if (other.#max > this.#max) this.#max = other.#max;
-    const theirs = other.#buckets;
-    if (theirs.length === 0) return;
-    this.#cover(other.#first, other.#first + theirs.length);
-    const buckets = this.#buckets;
+    const cells = this.#cells;
+    (cells[countAt] as number) += theirs[countAt] as number;
+    (cells[sumAt] as number) += theirs[sumAt] as number;
+    if ((theirs[minAt] as number) < (cells[minAt] as number)) cells[minAt] = theirs[minAt] as number;
+    if ((theirs[maxAt] as number) > (cells[maxAt] as number)) cells[maxAt] = theirs[maxAt] as number;
     const shift = other.#first - this.#first;
-    for (let i = 0; i < theirs.length; i += 1) (buckets[i + shift] as number) += theirs[i] as number;
+    for (let i = headLength; i < theirs.length; i += 1) (cells[i + shift] as number) += theirs[i] as number;
   }
 
   /**
@@ -165,11 +174,11 @@ export class LatencySketch {
   scale(factor: number): void {
     checkFactor('LatencySketch', factor);
     this.#summedCount = -1;
-    this.#count *= factor;
-    this.#sum *= factor;
     this.#zeroes *= factor;
-    const buckets = this.#buckets;
-    for (let i = 0; i < buckets.length; i += 1) (buckets[i] as number) *= factor;
+    const cells = this.#cells;
+    (cells[countAt] as number) *= factor;
+    (cells[sumAt] as number) *= factor;
+    for (let i = headLength; i < cells.length; i += 1) (cells[i] as number) *= factor;
   }
 
   /**
@@ -179,69 +188,73 @@ export class LatencySketch {
    * @returns `undefined` when empty or when `q` is not from 0 to 1.
    */
   quantile(q: number): number | undefined {
-    if (!(this.#count > 0 && q >= 0 && q <= 1)) return undefined;
-    if (q === 0) return this.#min;
-    if (q === 1) return this.#max;
-    const rank = q * this.#count;
-    if (this.#zeroes >= rank) return Math.min(0, this.#max);
-    if (this.#summedCount !== this.#count) this.#sumUp();
+    const cells = this.#cells;
+    const count = cells[countAt] as number;
+    const min = cells[minAt] as number;
+    const max = cells[maxAt] as number;
+    if (!(count > 0 && q >= 0 && q <= 1)) return undefined;
+    if (q === 0) return min;
+    if (q === 1) return max;
+    const rank = q * count;
+    if (this.#zeroes >= rank) return Math.min(0, max);
+    if (this.#summedCount !== count) this.#sumUp();
     const upTo = this.#upTo;
     let octave = 0;
     while (octave < upTo.length && (upTo[octave] as number) < rank) octave += 1;
-    if (octave === upTo.length) return this.#max;
-    const buckets = this.#buckets;
+    if (octave === upTo.length) return max;
     let seen = octave === 0 ? this.#zeroes : (upTo[octave - 1] as number);
-    const end = (octave + 1) * bucketsPerOctave;
-    for (let i = octave * bucketsPerOctave; i < end; i += 1) {
-      seen += buckets[i] as number;
-      if (seen >= rank) return Math.min(this.#max, Math.max(this.#min, this.#middleOf(i)));
+    const end = headLength + (octave + 1) * bucketsPerOctave;
+    for (let i = end - bucketsPerOctave; i < end; i += 1) {
+      seen += cells[i] as number;
+      if (seen >= rank) return Math.min(max, Math.max(min, this.#middleOf(i)));
     }
-    return this.#max;
+    return max;
   }
 
-  /** The value that stands for all of one bucket. */
+  /** The value that stands for all of the bucket of a cell. */
   #middleOf(at: number): number {
-    const index = this.#first + at - lowestIndex;
+    const index = this.#first + at - headLength - lowestIndex;
     const exponent = Math.floor(index / bucketsPerOctave) + lowestExponent;
     return 2 ** exponent * (1 + ((index % bucketsPerOctave) + 0.5) / bucketsPerOctave);
   }
 
   #sumUp(): void {
     let seen = this.#zeroes;
-    const buckets = this.#buckets;
-    this.#upTo.length = buckets.length / bucketsPerOctave;
+    const cells = this.#cells;
+    this.#upTo.length = (cells.length - headLength) / bucketsPerOctave;
     for (let octave = 0; octave < this.#upTo.length; octave += 1) {
-      const end = (octave + 1) * bucketsPerOctave;
-      for (let i = octave * bucketsPerOctave; i < end; i += 1) seen += buckets[i] as number;
+      const end = headLength + (octave + 1) * bucketsPerOctave;
+      for (let i = end - bucketsPerOctave; i < end; i += 1) seen += cells[i] as number;
       this.#upTo[octave] = seen;
     }
-    this.#summedCount = this.#count;
+    this.#summedCount = this.count;
   }
 
   /** A quantile that has enough values behind it: `undefined` below 1/(1-q) values, so P99 needs 100. */
   supportedQuantile(q: number): number | undefined {
     // The tiny allowance is for 1/(1-0.95), which is 19.999999999999982 in floating point.
-    return typeof q === 'number' && this.#count + 1e-9 >= 1 / (1 - q) ? this.quantile(q) : undefined;
+    return typeof q === 'number' && this.count + 1e-9 >= 1 / (1 - q) ? this.quantile(q) : undefined;
   }
 
   /** Share of the values above a bound, to the resolution of a bucket; 0 when empty. */
   shareAbove(bound: number): number {
-    if (this.#count === 0) return 0;
+    const cells = this.#cells;
+    if (this.count === 0) return 0;
     let above = 0;
-    for (let i = this.#buckets.length - 1; i >= 0 && this.#middleOf(i) > bound; i -= 1)
-      above += this.#buckets[i] as number;
-    return above / this.#count;
+    for (let i = cells.length - 1; i >= headLength && this.#middleOf(i) > bound; i -= 1) above += cells[i] as number;
+    return above / this.count;
   }
 
   /** The sketch as plain numbers, for `JSON.stringify`. */
   toJSON(): LatencySketchState {
+    const cells = this.#cells;
     const buckets: number[] = [];
-    for (let i = 0; i < this.#buckets.length; i += 1) {
-      const count = this.#buckets[i] as number;
-      if (count > 0) buckets.push(this.#first - lowestIndex + i, count);
+    for (let i = headLength; i < cells.length; i += 1) {
+      const inBucket = cells[i] as number;
+      if (inBucket > 0) buckets.push(this.#first - lowestIndex + i - headLength, inBucket);
     }
-    const { min = 0, max = 0 } = this;
-    return { count: this.#count, sum: this.#sum, min, max, zeroes: this.#zeroes, buckets };
+    const { count, sum, min = 0, max = 0 } = this;
+    return { count, sum, min, max, zeroes: this.#zeroes, buckets };
   }
 
   /**
@@ -253,10 +266,7 @@ export class LatencySketch {
     checkState(state);
     const sketch = new LatencySketch();
     if (state.count <= 0) return sketch;
-    sketch.#count = state.count;
-    sketch.#sum = state.sum;
-    sketch.#min = state.min;
-    sketch.#max = state.max;
+    sketch.#cells.set([state.count, state.sum, state.min, state.max]);
     sketch.#zeroes = state.zeroes;
     const { buckets } = state;
     const inside = (index: number | undefined): index is number =>
@@ -265,8 +275,8 @@ export class LatencySketch {
     if (!inside(first) || !inside(last) || last < first) return sketch;
     sketch.#cover(first + lowestIndex, last + lowestIndex + 1);
     for (let i = 0; i + 1 < buckets.length; i += 2) {
-      const at = (buckets[i] as number) + lowestIndex - sketch.#first;
-      if (at >= 0 && at < sketch.#buckets.length) sketch.#buckets[at] = buckets[i + 1] as number;
+      const at = (buckets[i] as number) + lowestIndex - sketch.#first + headLength;
+      if (at >= headLength && at < sketch.#cells.length) sketch.#cells[at] = buckets[i + 1] as number;
     }
     return sketch;
   }
