@@ -10,7 +10,9 @@ const octaveCount = 64;
 const lowestIndex = (1023 + lowestExponent) * bucketsPerOctave;
 const endIndex = lowestIndex + octaveCount * bucketsPerOctave;
 
-// Cells before the buckets. All lie in one array: counting a value touches no other object and allocates nothing.
+// Cells before the buckets. All lie in one array of doubles: counting a value touches no other object and allocates
+// nothing. No typed array: as soon as any in the process gave its memory away, as WebAssembly does to grow, each access
+// to one asks whether that one did.
 const countAt = 0;
 const sumAt = 1;
 const minAt = 2;
@@ -32,7 +34,7 @@ const { bucketOf, tryCount } = (() => {
       return (words[highWord] as number) >>> 14;
     },
     /** Counts a value in the cells whose first bucket has this index; false when it has no bucket there. */
-    tryCount: (cells: Float64Array, first: number, value: number, weight: number): boolean => {
+    tryCount: (cells: number[], first: number, value: number, weight: number): boolean => {
       float[0] = value;
       const at = ((words[highWord] as number) >>> 14) - first + head;
       // Zero, negative and endless values and NaN lie outside of all buckets, so one comparison finds them too.
@@ -77,7 +79,7 @@ export class LatencySketch {
   static readonly bucketCount: number = endIndex - lowestIndex;
 
   /** Count, sum, least and largest value; then counts of whole octaves, from the lowest that was needed to the highest. */
-  #cells: Float64Array = Float64Array.of(0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+  #cells: number[] = emptyCells();
   /** Index of the first bucket; its cell is that of number `headLength`. */
   #first = lowestIndex;
   #zeroes = 0;
@@ -140,10 +142,7 @@ export class LatencySketch {
     const first = Math.min(firstNow, from - (from % bucketsPerOctave));
     const end = Math.max(endNow, Math.ceil(to / bucketsPerOctave) * bucketsPerOctave);
     if (first === firstNow && end === endNow) return;
-    const wider = new Float64Array(headLength + end - first);
-    wider.set(cells.subarray(0, headLength));
-    wider.set(cells.subarray(headLength), headLength + (isEmpty ? 0 : firstNow - first));
-    this.#cells = wider;
+    this.#cells = widened(cells, isEmpty ? end - first : firstNow - first, isEmpty ? 0 : end - endNow);
     this.#first = first;
   }
 
@@ -266,7 +265,8 @@ export class LatencySketch {
     checkState(state);
     const sketch = new LatencySketch();
     if (state.count <= 0) return sketch;
-    sketch.#cells.set([state.count, state.sum, state.min, state.max]);
+    const { count, sum, min, max } = state;
+    Object.assign(sketch.#cells, [count, sum, min, max]);
     sketch.#zeroes = state.zeroes;
     const { buckets } = state;
     const inside = (index: number | undefined): index is number =>
@@ -287,4 +287,24 @@ export class LatencySketch {
     copy.merge(this);
     return copy;
   }
+}
+
+/** The cells of a sketch without values. Fractions first, so that the engine makes an array of doubles, and keeps it one. */
+function emptyCells(): number[] {
+  const cells = [0.5, 0.5, 0.5, 0.5];
+  cells[countAt] = 0;
+  cells[sumAt] = 0;
+  cells[minAt] = Number.POSITIVE_INFINITY;
+  cells[maxAt] = Number.NEGATIVE_INFINITY;
+  return cells;
+}
+
+/** The cells with so many empty buckets more before and after those that they have. */
+function widened(cells: readonly number[], before: number, after: number): number[] {
+  const wider = cells.slice(0, headLength);
+  for (let i = 0; i < before; i += 1) wider.push(0);
+  for (let i = headLength; i < cells.length; i += 1) wider.push(cells[i] as number);
+  for (let i = 0; i < after; i += 1) wider.push(0);
+  // An array that grew has room that nothing needs.
+  return wider.slice();
 }
