@@ -12,8 +12,6 @@ export interface LogTemplate {
 const maxTemplates = 5_000;
 const maxSkeletons = 20_000;
 const maxCharacters = 400;
-/** Words that are compared; what follows is mostly a list of values. */
-const maxWords = 14;
 /** Words that two lines of one template share at least. */
 const minAlike = 0.6;
 /** Words at the begin that must be the same: level and logger are there. */
@@ -37,7 +35,9 @@ export class LogTemplates {
 
   /** The template of a line. */
   of(line: LogRecord): LogTemplate {
-    const skeleton = skeletonOf(line.message);
+    const end = line.message.indexOf('\n');
+    // The same words with more lines below may be an exception, and the same without them none.
+    const skeleton = skeletonOf(line.message, end) + (end === -1 ? '' : '\n');
     let own = this.#bySkeleton.get(line.service);
     if (own === undefined) {
       own = new Map();
@@ -55,7 +55,7 @@ export class LogTemplates {
   }
 
   #learn(line: LogRecord, skeleton: string): Learned | undefined {
-    const words = skeleton.split(separators, maxWords).filter((word) => word !== '');
+    const words = skeleton.split(separators).filter((word) => word !== '');
     const severity = severityOf(line);
     const head = JSON.stringify([line.service, severity, words.length, ...words.slice(0, headWords)]);
     const alike = this.#byHead.get(head) ?? [];
@@ -76,14 +76,16 @@ export class LogTemplates {
 }
 
 const separators = /[\s[\](){},;="']+/;
-// Ids, then times and numbers that stand alone; a number at the end of a name, such as a line of code, stays.
-const ids = /\b(?=[a-f\d-]*\d)[a-f\d][a-f\d-]{7,}\b/gi;
-const numbers = /(?<![\w#])[-+]?\d[\w.:/%+-]*|\b[A-Za-z]{1,2}\d{2,}\b/g;
+// The first fourteen words: what follows is mostly a list of values.
+const firstWords = /^[\s[\](){},;="']*(?:[^\s[\](){},;="']+[\s[\](){},;="']+){0,13}[^\s[\](){},;="']*/;
+// Numbers and times that stand alone, ids, numbers with a sign, short codes such as of seats; a number at the end of a
+// name, such as a line of code, stays. In one expression, as each match costs more than the characters between them.
+const values =
+  /(?<!\w)(?:(?<!#)\d[\w.:/%+-]*|(?:\d|[a-fA-F](?=[a-fA-F-]*\d))[a-fA-F\d-]{7,}\b|(?<!#)[-+]\d[\w.:/%+-]*|[A-Za-z]{1,2}\d{2,}\b)/g;
 
-function skeletonOf(message: string): string {
-  const end = message.indexOf('\n');
-  const line = message.slice(0, Math.min(maxCharacters, end === -1 ? maxCharacters : end));
-  return line.replace(ids, '*').replace(numbers, '*');
+function skeletonOf(message: string, end: number): string {
+  const line = message.slice(0, end === -1 ? maxCharacters : Math.min(maxCharacters, end));
+  return (firstWords.exec(line)?.[0] ?? '').replace(values, '*');
 }
 
 const errors = /\b(?:error|fatal|critical|severe|panic|emergency|alert)\b/i;

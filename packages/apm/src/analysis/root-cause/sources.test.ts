@@ -237,6 +237,25 @@ describe('lines', () => {
     expect(of('19:40:00.001 INFO o.OrderService#31 found 5 after 7 ms')).not.toBe(second);
   });
 
+  it('are bad by what stands below their first line, whichever came first', () => {
+    for (const stack of ['', '\n    at shop.Orders.add(Orders.java:3)']) {
+      const templates = new LogTemplates();
+      const of = (message: string) => templates.of({ service: 'a', atMs, message });
+      of(`Request 12 ended${stack}`);
+      expect(of('Request 13 ended').severity).toBe(0);
+      expect(of('Request 14 ended\n    at shop.Orders.add(Orders.java:4)').severity).toBe(2);
+    }
+  });
+
+  it('are told by their first words without values, whatever follows', () => {
+    const templates = new LogTemplates();
+    const of = (message: string): string => templates.of({ service: 'a', atMs, message }).what;
+    expect(of('seat A12 of train Z1234, order #12345678 for -5.2% at deadbeef01/x in row#12 Foo7')).toBe(
+      'seat * of train * order #* for * at */x in row#12 Foo7',
+    );
+    expect(of('a b c d e f g h i j k l m n o p')).toBe('a b c d e f g h i j k l m n');
+  });
+
   it('without end, of any shape, are borne', () => {
     const random = randomOf(7);
     const word = (): string => Math.floor(random() * 1e12).toString(36);
