@@ -1,6 +1,6 @@
-import { medianSorted, quantileSorted } from 'simple-statistics';
 import { uncertainMs } from './change-time.js';
 import type { MetricPoint, MetricRole, MetricSeries } from './inputs.js';
+import { medianDeviation, sortedQuantile } from './quantiles.js';
 
 /** How one series behaves after a time, compared with before. */
 export interface MetricShift {
@@ -30,34 +30,63 @@ const afterSteps = 3;
 const maxBefore = 1_000;
 const maxAfter = 1_000;
 const minBefore = 5;
+/** Gaps between values that say how far they are apart. */
+const maxGaps = 20;
 /** What one value in fifty reaches counts as so many spreads, whatever the middle says: many series have long tails. */
 const rareShare = 0.98;
 const rareSpreads = 2.05;
 
 /** Splits a series at a time that may be off a little. `undefined` when there is nothing to compare. */
 export function shiftOf(series: MetricSeries, atMs: number): MetricShift | undefined {
-  const points = series.points.filter(({ atMs: at, value }) => Number.isFinite(value) && Number.isFinite(at));
-  const stepMs = stepOf(points);
-  const horizon = atMs + Math.max(afterMs, afterSteps * stepMs);
-  // A value stands for the whole of its step, so the one before the time may have seen the trouble.
-  const after = points.filter((point) => point.atMs > atMs - stepMs && point.atMs < horizon).slice(0, maxAfter);
+  const stepMs = stepOf(series.points);
+  const { after, values } = partedAt(series.points, atMs, stepMs);
   if (after.length === 0) return undefined;
-  const until = atMs - stepMs - Math.min(stepMs, uncertainMs);
-  const before = points.filter((point) => point.atMs <= until).map(({ value }) => value);
-  const values = sorted(before.slice(-maxBefore));
-  const whole = Math.max(values.at(-1) ?? 0, ...after.map(({ value }) => value)) > 1 ? 100 : 1;
+  let largest = values.at(-1) ?? 0;
+  for (const { value } of after) largest = Math.max(largest, value);
+  const whole = largest > 1 ? 100 : 1;
   if (values.length < minBefore) {
     if (values.length > 0) return undefined;
     const usual = series.role === 'success' ? whole : 0;
     return { series, usual, scale: 0, whole, after, isNew: true };
   }
-  const usual = medianSorted(values);
-  const deviations = sorted(values.map((value) => Math.abs(value - usual)));
-  const range = quantileSorted(values, 0.75) - quantileSorted(values, 0.25);
-  const rare = quantileSorted(values, series.role === 'success' ? 1 - rareShare : rareShare);
+  const usual = sortedQuantile(values, 0.5);
+  const range = sortedQuantile(values, 0.75) - sortedQuantile(values, 0.25);
+  const rare = sortedQuantile(values, series.role === 'success' ? 1 - rareShare : rareShare);
   const floor = spreadFloors[series.role] * (series.role === 'success' ? whole : Math.abs(usual));
-  const scale = Math.max(1.4826 * medianSorted(deviations), range / 1.349, Math.abs(rare - usual) / rareSpreads, floor);
+  const scale = Math.max(
+    1.4826 * medianDeviation(values, usual),
+    range / 1.349,
+    Math.abs(rare - usual) / rareSpreads,
+    floor,
+  );
   return { series, usual, scale, whole, after, isNew: false };
+}
+
+/** What is surely before a time, in rising order of the values, and what may be after it. */
+function partedAt(
+  points: readonly MetricPoint[],
+  atMs: number,
+  stepMs: number,
+): { readonly values: Float64Array; readonly after: readonly MetricPoint[] } {
+  const horizon = atMs + Math.max(afterMs, afterSteps * stepMs);
+  // A value stands for the whole of its step, so the one before the time may have seen the trouble.
+  const sinceMs = atMs - stepMs;
+  const untilMs = sinceMs - Math.min(stepMs, uncertainMs);
+  const before = new Float64Array(points.length);
+  let count = 0;
+  const after: MetricPoint[] = [];
+  for (const point of points) {
+    const { atMs: at, value } = point;
+    if (!isKnown(point)) continue;
+    if (at <= untilMs) before[count++] = value;
+    else if (at > sinceMs && at < horizon && after.length < maxAfter) after.push(point);
+  }
+  const values = before.subarray(Math.max(0, count - maxBefore), count);
+  return { after, values: after.length === 0 ? values : values.sort() };
+}
+
+function isKnown({ atMs, value }: MetricPoint): boolean {
+  return Number.isFinite(value) && Number.isFinite(atMs);
 }
 
 /** Spreads above the usual (below it, for a share of success) that a value is; a new series counts by being there. */
@@ -70,15 +99,15 @@ export function deviationOf({ series, usual, scale, isNew }: MetricShift, value:
 /** What a series that was not there before counts as: clear, but less than what is known to have changed much. */
 const newDeviation = 5;
 
-/** Numbers in order; a typed array sorts them several times faster than a comparing function. */
-function sorted(values: readonly number[]): number[] {
-  return Array.from(Float64Array.from(values).sort());
-}
-
+/** Time between two of the newest values. */
 function stepOf(points: readonly MetricPoint[]): number {
   const gaps: number[] = [];
-  for (let i = Math.max(1, points.length - 20); i < points.length; i += 1) {
-    gaps.push((points[i]?.atMs ?? 0) - (points[i - 1]?.atMs ?? 0));
+  let laterMs: number | undefined;
+  for (let i = points.length - 1; i >= 0 && gaps.length < maxGaps; i -= 1) {
+    const point = points[i] as MetricPoint;
+    if (!isKnown(point)) continue;
+    if (laterMs !== undefined) gaps.push(laterMs - point.atMs);
+    laterMs = point.atMs;
   }
   gaps.sort((a, b) => a - b);
   return gaps.length === 0 ? 60_000 : Math.max(1_000, gaps[gaps.length >> 1] ?? 0);
