@@ -1,6 +1,6 @@
 import { median, quantileSorted } from 'simple-statistics';
 import { certaintyOf, deviationOfShares, normalDeviation } from './likelihood.js';
-import { type Moments, momentsOf } from './moments.js';
+import type { Moments } from './moments.js';
 import type { Profile } from './profile.js';
 import type { Happening, Place, Sample } from './recording.js';
 
@@ -43,8 +43,6 @@ export const minVariance = 0.01;
 
 interface Compared {
   readonly place: Place;
-  readonly then: readonly Sample[];
-  readonly now: readonly Sample[];
   readonly before: Moments;
   readonly after: Moments;
 }
@@ -56,22 +54,21 @@ interface Compared {
 export function slowerPlaces(normal: Profile, faulty: Profile, lenience = 1): Change[] {
   const compared: Compared[] = [];
   for (const place of faulty.recording.places) {
-    const now = faulty.samplesOf(place);
-    if (now.length === 0) continue;
-    const then = normal.samplesOf(place);
-    compared.push({ place, then, now, before: momentsOf(then), after: momentsOf(now) });
+    const after = faulty.momentsOf(place);
+    if (after.traces > 0) compared.push({ place, before: normal.momentsOf(place), after });
   }
   const deviations = deviationsOf(compared);
   const certainty = lenience * certaintyOf(compared.length);
   const changes: Change[] = [];
-  for (const { place, then, now, before, after } of compared) {
+  for (const { place, before, after } of compared) {
     if (after.traces < minShown) continue;
     // A place that is new says something only below work that was there before: other requests are no fault.
-    if (then.length === 0 && (place.under === undefined || normal.countOf(place.under).runs < minRuns)) continue;
+    if (before.traces === 0 && (place.under === undefined || normal.countOf(place.under).runs < minRuns)) continue;
     const [meanThen, meanNow] = [before.milliseconds / Math.max(1, before.weight), after.milliseconds / after.weight];
     const perTrace = ((meanNow - meanThen) * after.weight) / faulty.weight;
     if (perTrace < Math.max(minMs, minTraceShare * normal.traceMs) || meanNow < minRatio * meanThen) continue;
     if ((deviations.get(place) ?? certainty) < certainty) continue;
+    const [then, now] = [normal.samplesOf(place), faulty.samplesOf(place)];
     changes.push({
       ...whereOf(place),
       signal: place.kind,
@@ -123,6 +120,7 @@ function squaredErrorOf({ independent, effective, squaredError }: Moments, usual
 /** Places where more failures begin than chance explains. */
 export function failingPlaces(normal: Profile, faulty: Profile, lenience = 1): Change[] {
   const failing = faulty.recording.places.flatMap((place) => {
+    if (place.failures < minShown) return [];
     const now = faulty.samplesOf(place);
     const failed = now.reduce((count, sample) => count + Number(sample.failed), 0);
     return failed < minShown ? [] : [{ place, now }];

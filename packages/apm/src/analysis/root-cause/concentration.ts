@@ -1,6 +1,6 @@
 import { type Change, deviationOfMeans, minVariance } from './compare.js';
 import { deviationOfShares } from './likelihood.js';
-import { type Moments, momentsOf } from './moments.js';
+import { type Moments, momentsOf, traceValuesOf } from './moments.js';
 import type { Profile } from './profile.js';
 import type { Sample } from './recording.js';
 
@@ -97,7 +97,7 @@ function hasReplaced(name: string, before: ReadonlyMap<string, number>): boolean
 function isApart(change: Change, part: Part, others: readonly Part[]): boolean {
   if (isTime(change)) {
     const inOrder = others.flatMap(({ samples }) => samples).sort((a, b) => a.trace - b.trace);
-    const [theirs, own] = [momentsOf(inOrder), momentsOf(part.samples)];
+    const [theirs, own] = [momentsOf(traceValuesOf(inOrder)), momentsOf(traceValuesOf(part.samples))];
     return own.traces >= minCalls && deviationOfMeans(theirs, own, usualOf(theirs, own)) >= certainty;
   }
   const calls = sumOf(others, (other) => other.calls);

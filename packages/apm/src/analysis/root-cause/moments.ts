@@ -36,52 +36,90 @@ export function momentLength(fromMs: number, toMs: number): number {
 /** Times below this are noise of clocks: their factors say nothing. Milliseconds. */
 export const noiseMs = 0.5;
 
+/** What the samples of a place are by trace: windows are stretches of it, so that each sample is looked at once. */
+export interface TraceValues {
+  /** Numbers of the traces, rising. */
+  readonly traces: number[];
+  /** Mean of the logarithms, and of how many spans each stands for. */
+  readonly values: number[];
+  readonly weights: number[];
+  /** When the first one began. */
+  readonly times: number[];
+  /** Sum of all times, each as often as it stands for, and how many spans that are. */
+  readonly milliseconds: number[];
+  readonly counts: number[];
+}
+
 /** Takes samples in the order of their traces. */
-export function momentsOf(samples: readonly Sample[]): Moments {
-  const [values, weights, times] = [[] as number[], [] as number[], [] as number[]];
-  let [milliseconds, weight] = [0, 0];
-  let [longest, second] = [0, 0];
+export function traceValuesOf(samples: readonly Sample[]): TraceValues {
+  const all: TraceValues = { traces: [], values: [], weights: [], times: [], milliseconds: [], counts: [] };
   for (let index = 0; index < samples.length; ) {
-    const { trace } = samples[index] as Sample;
-    let [sum, own, counts] = [0, 0, 0];
+    const { trace, atMs } = samples[index] as Sample;
     const first = index;
-    times.push(samples[index]?.atMs ?? 0);
-    for (; index < samples.length && samples[index]?.trace === trace; index += 1) {
-      const { ms, count } = samples[index] as Sample;
+    let sum = 0;
+    let milliseconds = 0;
+    let counts = 0;
+    for (; index < samples.length; index += 1) {
+      const { trace: own, ms, count } = samples[index] as Sample;
+      if (own !== trace) break;
       sum += Math.log(ms + noiseMs);
-      own += ms * count;
+      milliseconds += ms * count;
       counts += count;
     }
-    values.push(sum / (index - first));
-    weights.push(counts / (index - first));
-    milliseconds += own;
-    weight += counts;
-    if (own > longest) [longest, second] = [own, longest];
-    else if (own > second) second = own;
+    all.traces.push(trace);
+    all.values.push(sum / (index - first));
+    all.weights.push(counts / (index - first));
+    all.times.push(atMs);
+    all.milliseconds.push(milliseconds);
+    all.counts.push(counts);
   }
-  return { ...spreadOf(values, weights, times), milliseconds: milliseconds - longest + second, weight };
+  return all;
+}
+
+/** What the traces of a stretch amount to: from one place in the lists on, before the other. */
+export function momentsOf(all: TraceValues, from = 0, to: number = all.traces.length): Moments {
+  let milliseconds = 0;
+  let weight = 0;
+  let longest = 0;
+  let second = 0;
+  for (let index = from; index < to; index += 1) {
+    const own = all.milliseconds[index] as number;
+    milliseconds += own;
+    weight += all.counts[index] as number;
+    if (own > longest) {
+      second = longest;
+      longest = own;
+    } else if (own > second) second = own;
+  }
+  return { ...spreadOf(all, from, to), milliseconds: milliseconds - longest + second, weight };
 }
 
 /** Weighted mean with the error that it has when each value was kept with the inverse probability of its weight. */
 function spreadOf(
-  values: readonly number[],
-  weights: readonly number[],
-  times: readonly number[],
+  { values, weights, times }: TraceValues,
+  from: number,
+  to: number,
 ): Omit<Moments, 'milliseconds' | 'weight'> {
-  const traces = values.length;
-  if (traces === 0) return { traces, mean: 0, variance: 0, effective: 0, squaredError: 0, independent: 0 };
-  let [weight, weightSquares, sum] = [0, 0, 0];
-  for (let index = 0; index < traces; index += 1) {
+  const traces = to - from;
+  if (traces <= 0) return { traces: 0, mean: 0, variance: 0, effective: 0, squaredError: 0, independent: 0 };
+  let weight = 0;
+  let weightSquares = 0;
+  let sum = 0;
+  for (let index = from; index < to; index += 1) {
     const own = weights[index] as number;
     weight += own;
     weightSquares += own * own;
     sum += own * (values[index] as number);
   }
   const mean = sum / weight;
-  const longMs = momentLength(times[0] ?? 0, times.at(-1) ?? 0);
-  let [squares, errors, together, inMoment, moments] = [0, 0, 0, 0, 0];
+  const longMs = momentLength(times[from] ?? 0, times[to - 1] ?? 0);
+  let squares = 0;
+  let errors = 0;
+  let together = 0;
+  let inMoment = 0;
+  let moments = 0;
   let untilMs = Number.NEGATIVE_INFINITY;
-  for (let index = 0; index < traces; index += 1) {
+  for (let index = from; index < to; index += 1) {
     const own = weights[index] as number;
     const away = own * ((values[index] as number) - mean);
     squares += (away * away) / own;

@@ -1,3 +1,4 @@
+import { type Moments, momentsOf, traceValuesOf } from './moments.js';
 import type { Happening, Place, Recording, Run, Sample } from './recording.js';
 import type { TraceSteps } from './taken-apart.js';
 
@@ -77,6 +78,15 @@ export class Profile {
       first,
       lowerBound(samples.length, (index) => (samples[index] as Sample).trace, to),
     );
+  }
+
+  /** What the samples of a place amount to. */
+  momentsOf(place: Place): Moments {
+    const { from, to } = this.#range;
+    place.byTrace ??= traceValuesOf(place.samples);
+    const { traces } = place.byTrace;
+    const at = (index: number): number => traces[index] as number;
+    return momentsOf(place.byTrace, lowerBound(traces.length, at, from), lowerBound(traces.length, at, to));
   }
 
   /** Numbers of those runs of an operation that are in the window. */

@@ -2,6 +2,7 @@ import type { Origin } from '../span-facts.js';
 import { chargedTo, exclusiveMs, failedItself } from './charges.js';
 import type { LogRecord } from './inputs.js';
 import type { LogTemplate, LogTemplates } from './log-templates.js';
+import type { TraceValues } from './moments.js';
 import type { Step, TraceSteps } from './taken-apart.js';
 
 /** Where time is spent or failures begin: inside an operation, or between a caller and the called service. */
@@ -15,6 +16,10 @@ export interface Place {
   readonly under: Run | undefined;
   /** In the order of the traces. */
   readonly samples: Sample[];
+  /** How many of them failed. */
+  failures: number;
+  /** The same by trace, once somebody has asked. */
+  byTrace: TraceValues | undefined;
 }
 
 /** What one span adds to a place: its own time, a wait, or a failure that began there. */
@@ -163,12 +168,14 @@ export class Recording {
     const { run, children, lines, span, startMs, count } = step;
     push(run, trace, startMs, count, step.origin);
     const { place, origin } = this.#placeOf(step);
+    const failed = failedItself(step);
+    if (failed) place.failures += 1;
     place.samples.push({
       trace,
       version: origin?.version,
       instance: origin?.instance,
       ms: exclusiveMs(step),
-      failed: failedItself(step),
+      failed,
       atMs: startMs,
       count,
     });
@@ -199,7 +206,16 @@ export class Recording {
 
   #added(step: Step, { service, operation }: Run, caller: string | undefined): Place {
     const kind = caller === undefined ? 'self-time' : 'edge-gap';
-    const place: Place = { kind, service, operation, caller, under: step.parent?.run, samples: [] };
+    const place: Place = {
+      kind,
+      service,
+      operation,
+      caller,
+      under: step.parent?.run,
+      samples: [],
+      failures: 0,
+      byTrace: undefined,
+    };
     this.places.push(place);
     return place;
   }
