@@ -77,7 +77,7 @@ export class LogTemplates {
 
 const separators = /[\s[\](){},;="']+/;
 // The first fourteen words: what follows is mostly a list of values.
-const firstWords = /^[\s[\](){},;="']*(?:[^\s[\](){},;="']+[\s[\](){},;="']+){0,13}[^\s[\](){},;="']*/;
+const firstWords = /^[\s[\](){},;="']*(?:[^\s[\](){},;="']+[\s[\](){},;="']+){0,13}[^\s[\](){},;="']*/y;
 // Numbers and times that stand alone, ids, numbers with a sign, short codes such as of seats; a number at the end of a
 // name, such as a line of code, stays. In one expression, as each match costs more than the characters between them.
 const values =
@@ -85,7 +85,10 @@ const values =
 
 function skeletonOf(message: string, end: number): string {
   const line = message.slice(0, end === -1 ? maxCharacters : Math.min(maxCharacters, end));
-  return (firstWords.exec(line)?.[0] ?? '').replace(values, '*');
+  // Where they end is enough: to have them told makes a list for each line.
+  firstWords.lastIndex = 0;
+  firstWords.test(line);
+  return line.slice(0, firstWords.lastIndex).replace(values, '*');
 }
 
 const errors = /\b(?:error|fatal|critical|severe|panic|emergency|alert)\b/i;
