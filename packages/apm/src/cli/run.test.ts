@@ -129,7 +129,7 @@ describe('mnops-apm', () => {
     expect(await cli('trace', file)).toBe(2);
     expect(told).toBe('Usage: mnops-apm trace <source> <id>. Try mnops-apm --help.\n');
     expect(await cli('trees', file)).toBe(2);
-    expect(told).toBe('There is no command trees. Try mnops-apm --help.\n');
+    expect(told).toBe('There is no such command; there are traces, trace, baselines, map, cause. Try mnops-apm --help.\n');
     expect(await cli('traces', file, '--min-ms', 'slow')).toBe(2);
     expect(await cli('traces', file, '--from', 'yesterday')).toBe(2);
     expect(await cli('traces', join(folder, 'none'))).toBe(4);

@@ -31,14 +31,23 @@ describe('readCommandLine', () => {
     [['--serve', 'canary'], "Unknown option '--serve'"],
     [['--serve=canary'], "Unknown option '--serve'"],
     [['--service'], "Option '--service <value>' argument missing"],
-    [['--service', '--dry-run'], "Option '--service' argument is ambiguous"],
+    [
+      ['--service', '--dry-run'],
+      '--service has no value behind it; one that begins with a dash is written --service=<value>',
+    ],
     [['--dry-run=canary'], "Option '--dry-run' does not take an argument"],
-    [['--min-ms', 'canary'], '--min-ms is not a number'],
-    [['--min-ms='], '--min-ms is not a number'],
-    [['--min-ms', '-1'], "Option '--min-ms' argument is ambiguous"],
-    [['--min-ms=-1'], '--min-ms is not a number'],
-    [['--min-ms', 'Infinity'], '--min-ms is not a number'],
+    [['--min-ms', 'canary'], '--min-ms is not a number; give one of at least 0'],
+    [['--min-ms='], '--min-ms is not a number; give one of at least 0'],
+    [['--min-ms', '-1'], '--min-ms has no value behind it; one that begins with a dash is written --min-ms=<value>'],
+    [['--min-ms=-1'], '--min-ms is less than 0; give a number of at least 0'],
+    [['--min-ms', 'Infinity'], '--min-ms is not a number; give one of at least 0'],
     [['--from', 'canary'], '--from is not a time, such as 2030-01-31T12:00:00Z'],
+    [['--from', '2030-02-30'], '--from is not a time, such as 2030-01-31T12:00:00Z'],
+    [['--from', 'Jan 5 2030'], '--from is not a time, such as 2030-01-31T12:00:00Z'],
+    [
+      ['--from', '2030-01-31T12:00:00'],
+      '--from has no zone; end it with Z (UTC) or an offset, such as 2030-01-31T12:00:00+01:00',
+    ],
   ])('refuses %j without quoting a value', (args, message) => {
     const read = () => readCommandLine(args, names);
     expect(read).toThrow(new UsageError(message));
@@ -103,9 +112,9 @@ describe('runProgram', () => {
   });
 
   it('says how a command is called', async () => {
-    expect(await run([])).toEqual(refused('A command is missing'));
-    expect(await run([''])).toEqual(refused('A command is missing'));
-    expect(await run(['ring'])).toEqual(refused('There is no command ring'));
+    expect(await run([])).toEqual(refused('A command is missing; there are list, put, audit'));
+    expect(await run([''])).toEqual(refused('A command is missing; there are list, put, audit'));
+    expect(await run(['canary'])).toEqual(refused('There is no such command; there are list, put, audit'));
     expect(await run(['list', '--loud'])).toEqual(refused("Unknown option '--loud'"));
     expect(await run(['list', 'a', 'b'])).toEqual(refused('Usage: belfry list [prefix]'));
     expect(await run(['put'])).toEqual(refused('Usage: belfry put <path>'));
@@ -137,7 +146,7 @@ describe('runAsProcess', () => {
   const children: ChildProcess[] = [];
   const start = (body: string) => {
     const args = ['--import', 'tsx', '--input-type=module', '-e', script(body)];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     children.push(child);
     return child;
   };
@@ -163,5 +172,22 @@ describe('runAsProcess', () => {
     child.stdout.destroy();
     const [code] = await once(child, 'exit');
     expect(code).toBe(0);
+  });
+
+  it('goes on to its exit code when nobody reads what it tells', async () => {
+    const child = start(`
+      process.stdout.write('ready');
+      runAsProcess(async () => {
+        await new Promise((next) => process.stdin.once('data', next));
+        process.stdin.destroy();
+        await new Promise((next) => process.stderr.write('line', next));
+        return 4;
+      });`);
+    await once(child.stdout, 'data');
+    child.stderr.destroy();
+    await once(child.stderr, 'close');
+    child.stdin.write('go');
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(4);
   });
 });

@@ -6,7 +6,7 @@ export interface OptionNames {
   readonly texts?: readonly string[] | undefined;
   /** Finite numbers of at least 0. */
   readonly numbers?: readonly string[] | undefined;
-  /** Times, such as `2030-01-31T12:00:00Z`. */
+  /** Times with a zone, such as `2030-01-31T12:00:00Z`, and days (UTC). */
   readonly times?: readonly string[] | undefined;
   /** Options that take nothing. */
   readonly flags?: readonly string[] | undefined;
@@ -65,7 +65,10 @@ function parsed(
     return { words: positionals, values };
   } catch (error) {
     // The sentences behind the first are about `--`, and quote what was given.
-    throw new UsageError(error instanceof Error ? error.message.split(/\.\s/, 1)[0] : 'Unknown option');
+    const [said = ''] = error instanceof Error ? error.message.split(/\.\s/, 1) : [];
+    const dashed = /^Option '(--[\w-]+)' argument is ambiguous/.exec(said)?.[1];
+    if (dashed === undefined) throw new UsageError(said === '' ? 'Unknown option' : said);
+    throw new UsageError(`${dashed} has no value behind it; one that begins with a dash is written ${dashed}=<value>`);
   }
 }
 
@@ -75,14 +78,29 @@ function camel(name: string): string {
 
 function numberOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new UsageError(`--${name} is not a number`);
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(value)) throw new UsageError(`--${name} is not a number; give one of at least 0`);
+  if (value < 0) throw new UsageError(`--${name} is less than 0; give a number of at least 0`);
   return value;
 }
 
+const dayForm = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/i;
+
 function timeOf(name: string, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
+  const [, day, clock, , , zone] = dayForm.exec(text) ?? [];
   const value = new Date(text);
-  if (Number.isNaN(value.getTime())) throw new UsageError(`--${name} is not a time, such as 2030-01-31T12:00:00Z`);
+  // A day that the month does not have would be taken for one of the next month.
+  if (day === undefined || Number.isNaN(value.getTime()) || !isDay(day)) {
+    throw new UsageError(`--${name} is not a time, such as 2030-01-31T12:00:00Z`);
+  }
+  // Without a zone it would be another instant on each machine.
+  if (clock !== undefined && zone === undefined) {
+    throw new UsageError(`--${name} has no zone; end it with Z (UTC) or an offset, such as 2030-01-31T12:00:00+01:00`);
+  }
   return value;
+}
+
+function isDay(day: string): boolean {
+  return new Date(day).toISOString().startsWith(day);
 }

@@ -78,6 +78,8 @@ export async function runProgram<const Names extends OptionNames, Each extends C
 /** Runs a program as this process: its exit code is the process's, and a reader that ends first (`| head`) is no error. */
 export function runAsProcess(run: () => Promise<number>): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  // Nobody is left to tell; the exit code still says how it went.
+  process.stderr.on('error', () => undefined);
   void run().then((code) => {
     process.exitCode = code;
   });
@@ -93,7 +95,9 @@ function commandOf<Each extends Command>(
   if (command === undefined) {
     const alike = [...commands].filter(([key]) => key.startsWith(`${first} `)).map(([, { usage }]) => usage);
     if (first !== '' && alike.length > 0) throw new UsageError(`Usage: ${name} ${alike.join(' | ')}`);
-    throw new UsageError(first === '' ? 'A command is missing' : `There is no command ${first}`);
+    // The word itself may be a secret that was given at a wrong place.
+    const known = [...new Set([...commands.keys()].map((key) => key.split(' ', 1)[0]))].join(', ');
+    throw new UsageError(`${first === '' ? 'A command is missing' : 'There is no such command'}; there are ${known}`);
   }
   const words = said.slice(pair !== undefined && said.length > 1 ? 2 : 1);
   const [least, most] = command.words;
