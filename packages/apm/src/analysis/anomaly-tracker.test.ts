@@ -21,6 +21,25 @@ describe('anomaly detection', () => {
     }
   });
 
+  it('stays silent when a wave of load comes before the spread is known', () => {
+    // Two seeds of several thousand where a spread of 16 values was far too small.
+    for (const seed of [3022792526, 77800]) {
+      for (const variant of [{ wander: 0.25, spread: 1 }, { wander: 0.15 }, { spread: 1, perSecond: 20 }]) {
+        const { opened } = simulate({ ...steady, perSecond: 50, lengthMs: 200_000, seed, ...variant });
+        expect(opened.map(({ anomaly }) => [seed, variant, anomaly.signal])).toEqual([]);
+      }
+    }
+  });
+
+  it('does not learn failures that begin by chance below the threshold', () => {
+    const fault = { fromMs: 60_000, toMs: 120_000, share: 1, failShare: 0.05 };
+    // Failures of the first seconds were learned in this one, which made the later ones usual.
+    const { opened } = simulate({ ...steady, perSecond: 50, seed: 3022792539, faults: [fault] });
+    expect(opened[0]?.atMs).toBeGreaterThan(60_000);
+    expect(opened[0]?.atMs).toBeLessThan(80_000);
+    expect(opened[0]?.anomaly.signal).toBe('errors');
+  });
+
   it('finds a release that makes a quarter of the requests slow and fail at 5 %, within 10 s', () => {
     for (const seed of seeds) {
       const fault = { fromMs: 25_000, toMs: 60_000, share: 0.25, addMs: 120, failShare: 0.05 };

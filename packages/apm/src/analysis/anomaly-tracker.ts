@@ -26,6 +26,8 @@ interface Watch {
   readonly signal: Signal;
   /** Start of the first bucket of the current unusual run. */
   unusualSinceMs: number | undefined;
+  /** Start of the first bucket since which every stretch was odd enough not to be learned. */
+  doubtedSinceMs: number | undefined;
   /** End of the last unusual bucket. */
   unusualUntilMs: number;
   calmBuckets: number;
@@ -38,6 +40,11 @@ interface SettledBucket {
   readonly stats: OperationStats;
 }
 
+/**
+ * Share of the threshold from which on a stretch is not learned: three spreads. Trouble that begins below the threshold would
+ * be part of what is usual when it reaches it.
+ */
+const doubtShare = 0.6;
 /** Closed anomalies that are remembered. */
 const maxRecent = 200;
 
@@ -107,6 +114,7 @@ export class AnomalyTracker {
       watches = signalsOf(operation, bucketMs, detector, this.#options).map((signal) => ({
         signal,
         unusualSinceMs: undefined,
+        doubtedSinceMs: undefined,
         unusualUntilMs: 0,
         calmBuckets: 0,
         quietUntilMs: 0,
@@ -123,7 +131,7 @@ export class AnomalyTracker {
     // that never comes to an anomaly is how things are, and must not end the learning for good.
     const suspected = (sinceMs: number | undefined): boolean =>
       sinceMs !== undefined && nowMs - sinceMs < this.#options.adoptAfterMs;
-    if (watches.some((watch) => watch.open !== undefined || suspected(watch.unusualSinceMs))) {
+    if (watches.some((watch) => watch.open !== undefined || suspected(watch.unusualSinceMs ?? watch.doubtedSinceMs))) {
       // The time of the bucket is taken out of the baseline with its spans, so the rate stays true.
       operation.firstMs = Math.min(operation.lastMs, operation.firstMs + this.#options.bucketMs);
       return;
@@ -136,8 +144,12 @@ export class AnomalyTracker {
   #judgeSignal(operation: Operation, watch: Watch, index: number, stretch: OperationStats): void {
     const { bucketMs, threshold, adoptAfterMs } = this.#options;
     const startMs = index * bucketMs;
-    const judgement = watch.signal.judge(stretch, operation.window.length, startMs);
-    if (judgement !== undefined && judgement.score >= threshold && !this.#isUsual(operation, judgement, startMs)) {
+    const found = watch.signal.judge(stretch, operation.window.length, startMs);
+    const doubted = found !== undefined && found.score >= doubtShare * threshold;
+    const judgement = doubted && !this.#isUsual(operation, found, startMs) ? found : undefined;
+    if (judgement === undefined) watch.doubtedSinceMs = undefined;
+    else watch.doubtedSinceMs ??= startMs;
+    if (judgement !== undefined && judgement.score >= threshold) {
       watch.unusualSinceMs ??= startMs;
       watch.unusualUntilMs = startMs + bucketMs;
       watch.calmBuckets = 0;

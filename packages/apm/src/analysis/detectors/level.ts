@@ -4,6 +4,12 @@ import type { Expectation } from './detector.js';
 const memory = 60;
 /** Spreads from the level at which a value is an anomaly. */
 const limit = 5;
+/**
+ * The fewer values a spread comes from, the less is it known: by Student's distribution a value is as rarely eight spreads of
+ * 16 values from the level as five of many. The spread counts as wider by `early * (1 / count - 1 / memory)`, which
+ * follows that distribution from 10 values on.
+ */
+const early = 14;
 /** A learned value counts as at most this many spreads away, so that one outlier cannot widen the range. */
 const clip = 3;
 
@@ -48,6 +54,7 @@ export class Level {
   }
 
   #spread(noise: number): number {
-    return Math.max(Math.sqrt(this.#variance), noise, Math.abs(this.#level) * 1e-3, 1e-9);
+    const unknown = 1 + early * Math.max(0, 1 / Math.max(1, this.#count) - 1 / memory);
+    return Math.max(Math.sqrt(this.#variance) * unknown, noise, Math.abs(this.#level) * 1e-3, 1e-9);
   }
 }
