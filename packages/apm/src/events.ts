@@ -15,13 +15,33 @@ export interface APMEvents {
     readonly reason: DropReason;
     readonly count: number;
     readonly code?: string | undefined;
+    /** What the exporter said, credentials in it replaced; absent where it did not fail. */
+    readonly message?: string | undefined;
+    /** What the exporter threw. */
+    readonly cause?: unknown;
     /** Where they were put aside, if the back end refused them and there is a `folder`. */
     readonly file?: string | undefined;
   };
   /** A back end does not answer or does not take spans: they are held and sent again, unless `spans:dropped` says otherwise. */
-  readonly 'exporter:down': { readonly exporter: string; readonly code: string };
+  readonly 'exporter:down': {
+    readonly exporter: string;
+    readonly code: string;
+    /** What the exporter said, credentials in it replaced. */
+    readonly message: string;
+    /** What the exporter threw. */
+    readonly cause: unknown;
+  };
   /** It takes spans again. */
   readonly 'exporter:up': { readonly exporter: string };
+  /** A notifier did not take what was to be told of an anomaly. */
+  readonly 'notification:failed': {
+    readonly notifier: string;
+    readonly code?: string | undefined;
+    /** What the notifier said, credentials in it replaced. */
+    readonly message: string;
+    /** What the notifier threw. */
+    readonly cause: unknown;
+  };
   /** A part of a file in `folder` is damaged; what stood there is lost. */
   readonly 'storage:damaged': StorageDamage;
   /** Undelivered spans cannot be written to disk: they are held in memory only, and it is tried again every 30 s. */
@@ -37,6 +57,7 @@ export const apmEvents: EventNames<APMEvents> = {
   'spans:dropped': true,
   'exporter:down': true,
   'exporter:up': true,
+  'notification:failed': true,
   'storage:damaged': true,
   'spool:failed': true,
   'spool:recovered': true,

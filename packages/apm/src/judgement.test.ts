@@ -39,6 +39,11 @@ describe('a bad release, from its first slow request to its cause', () => {
       throw new Error('a listener breaks');
     });
     process.once('warning', () => undefined);
+    const untold: string[] = [];
+    apm.on('notification:failed', ({ notifier, message, cause }) => {
+      untold.push(`${notifier}: ${message}`);
+      expect(cause).toBeInstanceOf(Error);
+    });
 
     const fault = { service: 'catalog', version: '2', addMs: 120, failShare: 0.05 } as const;
     // 200 requests a second for 60 s: normal, then 20 s of a bad canary, then normal again.
@@ -64,7 +69,8 @@ describe('a bad release, from its first slow request to its cause', () => {
     const firing = sent.find(({ key }) => key === 'apm/catalog/GET catalog/duration');
     expect(firing).toMatchObject({ status: 'firing', labels: { service: 'catalog', signal: 'duration' } });
     expect(firing?.text).toMatch(/^catalog GET catalog: the P90 is 1\d\d ms, usual is \d/);
-    expect(apm.stats().notifications.failed).toBeGreaterThan(0);
+    expect(apm.stats().notifications.failed).toBe(untold.length);
+    expect(untold[0]).toBe('broken: the channel is down');
 
     const report = await apm.findRootCause({
       service: 'catalog',

@@ -19,3 +19,5 @@ export {
   type MnopsErrorOptions,
   UnsupportedError,
 } from './errors/mnops-error.js';
+export { toldMessage } from './errors/told-message.js';
+export { warnOfFailure } from './errors/warn-of-failure.js';

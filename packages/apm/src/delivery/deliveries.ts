@@ -1,4 +1,4 @@
-import { coreError, type MnopsError, withCall } from '@mnops/core';
+import { coreError, type MnopsError, toldMessage, withCall } from '@mnops/core';
 import type { Call, Span, StorageDamage, TraceExporter } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
 import type { APMEvents } from '../events.js';
@@ -36,7 +36,7 @@ export class Deliveries {
     this.#listeners = listeners;
     const { queue, clock, secrets, random } = config;
     this.#lines = config.exporters.map((exporter) => {
-      const away = `The back end of exporter ${exporter.id} does not take spans; stats() says what is held and what was given up.`;
+      let away = '';
       const dispatcher = new Dispatcher({
         ...queue,
         exporter,
@@ -45,17 +45,20 @@ export class Deliveries {
         random,
         quietly: listeners.quietly,
         onRates: listeners.rated,
-        onDropped: (reason, count, code, file) =>
+        onDropped: (reason, count, code, file, cause) =>
           listeners.emit('spans:dropped', {
             exporter: exporter.id,
             reason,
             count,
             ...(code === undefined ? {} : { code }),
             ...(file === undefined ? {} : { file }),
+            ...(cause === undefined ? {} : { message: toldMessage(cause), cause }),
           }),
-        onDown: (code) => {
+        onDown: (code, cause) => {
+          const message = toldMessage(cause);
+          away = `The back end of exporter ${exporter.id} does not take spans (${message}); stats() says what is held and what was given up.`;
           listeners.degrade(away);
-          listeners.emit('exporter:down', { exporter: exporter.id, code });
+          listeners.emit('exporter:down', { exporter: exporter.id, code, message, cause });
         },
         onUp: () => {
           listeners.recover(away);

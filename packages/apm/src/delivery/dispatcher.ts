@@ -22,9 +22,9 @@ export interface DispatcherOptions {
   readonly random: () => number;
   /** Runs a request without tracing it. */
   readonly quietly: <T>(run: () => T) => T;
-  readonly onDropped: (reason: DropReason, count: number, code?: string, file?: string) => void;
+  readonly onDropped: (reason: DropReason, count: number, code?: string, file?: string, cause?: unknown) => void;
   /** @param code - Of the error, or the exporter's id where it failed without one. */
-  readonly onDown: (code: string) => void;
+  readonly onDown: (code: string, cause: unknown) => void;
   readonly onUp: () => void;
   /** Told of the sampling rates in an answer. */
   readonly onRates?: ((rates: ReadonlyMap<string, number>) => void) | undefined;
@@ -340,7 +340,7 @@ export class Dispatcher {
     const reason = reasonOf(error);
     const file = reason === 'too-large' ? undefined : await this.#held.quarantine(spans).catch(() => undefined);
     const code = codeOf(error) ?? this.#options.exporter.id;
-    this.#settlePart(spans.length, () => this.#drop(reason, spans.length, code, file));
+    this.#settlePart(spans.length, () => this.#drop(reason, spans.length, code, file, error));
   }
 
   /** Delivers these spans, also in parts. @returns The error, when none of them was taken. */
@@ -474,7 +474,7 @@ export class Dispatcher {
   #wentDown(error: unknown): void {
     if (this.#down) return;
     this.#down = true;
-    this.#options.onDown(codeOf(error) ?? this.#options.exporter.id);
+    this.#options.onDown(codeOf(error) ?? this.#options.exporter.id, error);
   }
 
   #up(): void {
@@ -483,9 +483,9 @@ export class Dispatcher {
     this.#options.onUp();
   }
 
-  #drop(reason: DropReason, count: number, code?: string, file?: string): void {
+  #drop(reason: DropReason, count: number, code?: string, file?: string, cause?: unknown): void {
     this.#dropped[reason] += count;
-    this.#options.onDropped(reason, count, code, file);
+    this.#options.onDropped(reason, count, code, file, cause);
   }
 }
 

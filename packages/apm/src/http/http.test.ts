@@ -383,6 +383,10 @@ describe('incoming requests', () => {
   });
 
   it('take route, hook and ignore from the caller, and nothing that these throw', async () => {
+    const warnings: string[] = [];
+    const listen = ({ message, cause }: Error): void => void warnings.push(`${message} ${cause instanceof Error}`);
+    process.on('warning', listen);
+    cleanups.push(() => void process.off('warning', listen));
     const apm = await started({
       outgoing: false,
       ignore: ({ path }) => {
@@ -401,9 +405,13 @@ describe('incoming requests', () => {
     const url = await serving((_request, response) => {
       apm.trace('inner', () => response.end());
     });
-    for (const path of ['/probe', '/throws', '/x']) expect((await answer(http.get(url + path))).status).toBe(200);
-    const found = await ended(apm, 4);
-    expect(found.map(({ name }) => name).sort()).toEqual(['GET', 'GET /all', 'inner', 'inner']);
+    for (const path of ['/probe', '/throws', '/throws', '/x'])
+      expect((await answer(http.get(url + path))).status).toBe(200);
+    const found = await ended(apm, 6);
+    expect(found.map(({ name }) => name).sort()).toEqual(['GET', 'GET', 'GET /all', 'inner', 'inner', 'inner']);
+    expect(warnings.sort()).toEqual(
+      ['ignore', 'onRequest', 'route'].map((hook) => `The hook ${hook} of instrumentHttp failed: no true`),
+    );
     expect(found.find(({ name }) => name === 'GET /all')?.attributes['own']).toBe('GET 127.0.0.1');
   });
 });

@@ -39,7 +39,7 @@ const optionsSchema = v.strictObject({
 export function instrumentHttp(apm: HttpTracing, options: HttpInstrumentationOptions = {}): () => void {
   parseOptions('instrumentHttp', managerSchema, { apm });
   parseOptions('instrumentHttp', optionsSchema, options);
-  const instrumentation: ActiveInstrumentation = { apm, options: { ...options }, active: true };
+  const instrumentation: ActiveInstrumentation = { apm, options: { ...options }, active: true, failedHooks: new Set() };
   const { incoming = true, outgoing = true } = options;
   const undo = [
     ...(incoming ? [instrumentServers(instrumentation)] : []),

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { warnOfFailure } from '@mnops/core';
 import type { Context, Span, Tracer } from '@opentelemetry/api';
 import type { HeaderCarrier } from '../propagation/carrier.js';
 import type { HttpRequestFacts } from './request-facts.js';
@@ -34,6 +35,8 @@ export interface ActiveInstrumentation {
   readonly options: HttpInstrumentationOptions;
   /** False once it was undone while somebody else's wrapper still leads here. */
   active: boolean;
+  /** Hooks of the user that threw; each was told of once. */
+  readonly failedHooks: Set<string>;
 }
 
 /** OpenTelemetry's numbers. */
@@ -50,19 +53,33 @@ export function namesParent(header: unknown): boolean {
 }
 
 /** Whether a request is to have no span. A hook that throws ignores nothing. */
-export function ignores({ options }: ActiveInstrumentation, facts: HttpRequestFacts): boolean {
+export function ignores(instrumentation: ActiveInstrumentation, facts: HttpRequestFacts): boolean {
   try {
-    return options.ignore?.(facts) === true;
-  } catch {
+    return instrumentation.options.ignore?.(facts) === true;
+  } catch (error) {
+    hookFailed(instrumentation, 'ignore', error);
     return false;
   }
 }
 
 /** Tells the user's hook of a span; what it throws stays here. */
-export function announce({ options }: ActiveInstrumentation, span: Span, facts: HttpRequestFacts): void {
+export function announce(instrumentation: ActiveInstrumentation, span: Span, facts: HttpRequestFacts): void {
   try {
-    options.onRequest?.(span, facts);
-  } catch {}
+    instrumentation.options.onRequest?.(span, facts);
+  } catch (error) {
+    hookFailed(instrumentation, 'onRequest', error);
+  }
+}
+
+/** Warns once of each hook of the user that throws: the request goes on without it. */
+export function hookFailed(
+  { failedHooks }: ActiveInstrumentation,
+  hook: 'ignore' | 'route' | 'onRequest',
+  error: unknown,
+): void {
+  if (failedHooks.has(hook)) return;
+  failedHooks.add(hook);
+  warnOfFailure('MNOPS_APM_CALLBACK_FAILED', `The hook ${hook} of instrumentHttp`, error);
 }
 
 /** Marks a function of ours that stands in the place of another one; the same in every copy of this package. */

@@ -5,6 +5,7 @@ import {
   type ActiveInstrumentation,
   announce,
   errorStatus,
+  hookFailed,
   ignores,
   isOfficial,
   layOver,
@@ -199,13 +200,15 @@ function describeAnswer(span: Span, response: ServerResponse, thrown: boolean): 
   }
 }
 
-function routeOf({ options }: ActiveInstrumentation, request: IncomingMessage): string | undefined {
+function routeOf(instrumentation: ActiveInstrumentation, request: IncomingMessage): string | undefined {
+  const { route: ownRoute } = instrumentation.options;
   try {
-    if (options.route !== undefined) return options.route(request);
+    if (ownRoute !== undefined) return ownRoute(request);
     const { route, baseUrl } = request as { route?: { path?: unknown }; baseUrl?: unknown };
     if (typeof route?.path !== 'string') return undefined;
     return `${typeof baseUrl === 'string' ? baseUrl : ''}${route.path}`;
-  } catch {
+  } catch (error) {
+    if (ownRoute !== undefined) hookFailed(instrumentation, 'route', error);
     return undefined;
   }
 }

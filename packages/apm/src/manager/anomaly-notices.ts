@@ -11,16 +11,23 @@ export interface NoticeStats {
 
 const sendTimeoutMs = 10_000;
 
-/** Tells notifiers of anomalies. A notifier that fails is counted; it holds up nobody. */
+/** Tells notifiers of anomalies. A notifier that fails is counted and told of; it holds up nobody. */
 export class AnomalyNotices {
   readonly #notifiers: readonly Notifier[];
   readonly #clock: Clock;
   readonly #secrets: SecretResolver | undefined;
   readonly #running = new Set<Promise<void>>();
+  readonly #onFailed: (notifier: string, error: unknown) => void;
   #sent = 0;
   #failed = 0;
 
-  constructor(notifiers: readonly Notifier[], clock: Clock, secrets: SecretResolver | undefined) {
+  constructor(
+    notifiers: readonly Notifier[],
+    clock: Clock,
+    secrets: SecretResolver | undefined,
+    onFailed: (notifier: string, error: unknown) => void,
+  ) {
+    this.#onFailed = onFailed;
     this.#notifiers = notifiers;
     this.#clock = clock;
     this.#secrets = secrets;
@@ -48,8 +55,9 @@ export class AnomalyNotices {
       const limits = { timeoutMs: sendTimeoutMs, clock: this.#clock, secrets: this.#secrets };
       await withCall(limits, async (call) => await notifier.send(notification, call));
       this.#sent += 1;
-    } catch {
+    } catch (error) {
       this.#failed += 1;
+      this.#onFailed(notifier.id, error);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
+import { testExporter } from '../testing/test-exporter.js';
 
 /** What a program without types may write. */
 type Loose = {
@@ -69,6 +70,49 @@ describe('before start()', () => {
     apm.trace('x', () => 1);
     apm.tracer.startSpan('x').end();
     expect(await told('MNOPS_APM_NOT_STARTED')).toEqual([]);
+  });
+});
+
+describe('code of the user that throws where nobody can catch it', () => {
+  const thrown = Object.assign(new Error('POST https://user:c4nary@host/x?key=c4nary failed'), { code: 'EHOST' });
+  const said = 'POST https://[removed]@host/x?[removed] failed (EHOST)';
+  const fail = (): never => {
+    throw thrown;
+  };
+
+  it.each([true, false])('is heard with message and cause: exporter, listened to: %s', async (listened) => {
+    const exporter = testExporter(fail, { id: 'mine' });
+    const own = new PerformanceMonitoringManager({ service: 'shop', registerGlobals: false, exporters: [exporter] });
+    const events: unknown[] = [];
+    if (listened) own.on('exporter:down', (event) => events.push(event));
+    own.on('spans:dropped', (event) => events.push(event));
+    await own.start();
+    for (let i = 0; i < 3; i += 1) {
+      own.trace('x', () => 1);
+      await own.flush();
+    }
+    expect(events.slice(0, 1)).toMatchObject([{ exporter: 'mine', code: 'EHOST', message: said, cause: thrown }]);
+    expect(events).toContainEqual(
+      expect.objectContaining({ exporter: 'mine', code: 'EHOST', message: said, cause: thrown }),
+    );
+    expect((await own.health()).reasons.join()).toContain(`does not take spans (${said})`);
+    const [warning] = warnings.filter(({ code }) => code === 'MNOPS_APM_CALLBACK_FAILED');
+    if (listened) expect(warning).toBeUndefined();
+    else expect(warning).toMatchObject({ message: `The exporter mine failed: ${said}`, cause: thrown });
+    await own.stop();
+  });
+
+  it('is heard of a sampler, once', async () => {
+    const own = new PerformanceMonitoringManager({
+      service: 'shop',
+      registerGlobals: false,
+      sampling: { head: { kind: 'custom', sampler: { shouldSample: fail } } },
+    });
+    await own.start();
+    for (let i = 0; i < 3; i += 1) own.trace('x', () => 1);
+    expect(own.stats().spans.ended).toBe(3);
+    expect(await told('MNOPS_APM_CALLBACK_FAILED')).toEqual([`The sampler failed: ${said}`]);
+    await own.stop();
   });
 });
 

@@ -1,3 +1,4 @@
+import { warnOfFailure } from '@mnops/core';
 import { type ConfigIssue, parseOptions } from '@mnops/core/config';
 import type { GenericSchema } from 'valibot';
 
@@ -51,6 +52,13 @@ export class InputWarnings {
       'MNOPS_APM_NOT_STARTED',
       `${call} was called before start() of the PerformanceMonitoringManager had ended: ${lost}. Call \`await apm.start()\` first.`,
     );
+  }
+
+  /** Says once what code of the user threw where nobody can catch it. @param what - As the beginning of a sentence. */
+  failed(what: string, error: unknown): void {
+    if (this.#told.has(what) || this.#told.size >= maxWarnings) return;
+    this.#told.add(what);
+    warnOfFailure('MNOPS_APM_CALLBACK_FAILED', what, error);
   }
 
   /** From now on no call is too early; nor is one after a stop, which ends recording by intention. */

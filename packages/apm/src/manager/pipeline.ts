@@ -1,3 +1,4 @@
+import { codeOf, toldMessage } from '@mnops/core';
 import type { EventHub } from '@mnops/core/lifecycle';
 import type { Call, Span } from '@mnops/core/spi';
 import { AnalysisEngine } from '../analysis/analysis-engine.js';
@@ -10,6 +11,7 @@ import type { APMEvents } from '../events.js';
 import { metricSchema } from '../metrics/metric-input.js';
 import { type RecordedMetrics, recordedMetrics } from '../metrics/recorded-metrics.js';
 import { Sampling } from '../sampling/sampling.js';
+import { watchedSampling } from '../sampling/watched-sampling.js';
 import { type SharedFigures, sharedFigures } from '../snapshot/shared-figures.js';
 import { type HeldTrace, TraceRing } from '../store/trace-ring.js';
 import { RecordedSpan } from '../tracing/recorded-span.js';
@@ -50,7 +52,12 @@ export class Pipeline {
     const { store, analysis, clock, notifiers, secrets, folder } = config;
     const evicting = folder === undefined ? undefined : (trace: HeldTrace) => this.#kept?.traces.evicting(trace);
     this.ring = new TraceRing({ ...store, evicting });
-    this.notices = new AnomalyNotices(notifiers, clock, secrets);
+    this.notices = new AnomalyNotices(notifiers, clock, secrets, (notifier, cause) => {
+      const code = codeOf(cause);
+      const about = code === undefined ? { notifier } : { notifier, code };
+      host.events.emit('notification:failed', { ...about, message: toldMessage(cause), cause });
+      if (host.events.count('notification:failed') === 0) this.input.failed(`The notifier ${notifier}`, cause);
+    });
     this.analysis =
       analysis === undefined
         ? undefined
@@ -63,13 +70,23 @@ export class Pipeline {
       this.input.odd('recordMetric', metricSchema, metric),
     );
     this.deliveries = new Deliveries(config, {
-      emit: (event, value) => host.events.emit(event, value),
+      emit: (event, value) => {
+        host.events.emit(event, value);
+        if (event === 'exporter:down' && host.events.count(event) === 0) {
+          const { exporter, cause } = value as APMEvents['exporter:down'];
+          this.input.failed(`The exporter ${exporter}`, cause);
+        }
+      },
       degrade: host.degrade,
       recover: host.recover,
       quietly: (run) => (this.tracing.runtime === undefined ? run() : this.tracing.runtime.quietly(run)),
       rated: (rates) => this.sampling.heed(rates),
     });
-    this.sampling = new Sampling(config, (span, resource, endMs, durationMs) => {
+    const watched = {
+      ...config,
+      sampling: watchedSampling(config.sampling, (error) => this.input.failed('The sampler', error)),
+    };
+    this.sampling = new Sampling(watched, (span, resource, endMs, durationMs) => {
       const recorded = this.deliveries.any ? new RecordedSpan(span, resource) : undefined;
       this.ring.addEnded(span, resource, endMs - durationMs, endMs);
       if (recorded !== undefined) this.deliveries.add(recorded);

@@ -1,6 +1,6 @@
 import { nearestName } from '../config/nearest.js';
 import { coreError } from '../errors/core-error.js';
-import { toldMessage } from '../errors/told-message.js';
+import { warnOfFailure } from '../errors/warn-of-failure.js';
 
 /** Typed events of one object: names to values. */
 export interface EventHub<Events extends object> {
@@ -105,15 +105,5 @@ function invalid(field: string, expected: string, received: string, remedy: stri
 }
 
 function warn(event: string, error: unknown): void {
-  const warning = new Error(`A listener for ${event} failed: ${toldMessage(error)}`, { cause: error });
-  // Only an error can carry a cause, and Node takes its name and code as they are. The detail is a line of its own.
-  process.emitWarning(
-    Object.assign(warning, { name: 'Warning', code: 'MNOPS_LISTENER_FAILED', detail: placeOf(error) }),
-  );
-}
-
-/** Where it was thrown: the first line of the stack that is no message. */
-function placeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || typeof error.stack !== 'string') return undefined;
-  return /^ {4}at .+$/m.exec(error.stack)?.[0];
+  warnOfFailure('MNOPS_LISTENER_FAILED', `A listener for ${event}`, error);
 }
