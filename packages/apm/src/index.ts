@@ -75,10 +75,12 @@ export type {
 } from './snapshot/apm-snapshot.js';
 export type { SharedStats } from './snapshot/shared-figures.js';
 export type { CellState, StatsState } from './snapshot/stats-state.js';
+export type { SpanEventJson, SpanJson } from './span-json.js';
 export type { APMStats } from './stats.js';
 export type { TraceQuery } from './store/trace-query.js';
 export type { TraceRingStats } from './store/trace-ring.js';
-export type { Trace } from './trace.js';
+export type { Trace, TraceJson } from './trace.js';
+export { traceFromJson } from './trace-json.js';
 export type { ReadableSpanLike } from './tracing/recorded-span.js';
 export type { SpanOptions } from './tracing/span-options.js';
 export type { SpanProcessorLike } from './tracing/tracing.js';

@@ -2,6 +2,7 @@ import type { Span } from '@mnops/core/spi';
 import { epochMs } from './analysis/span-facts.js';
 import { adjustedCountOf, keptByKey } from './sampling/adjusted-count.js';
 import { isKeepReason, type KeepReason } from './sampling/sampling-stats.js';
+import { type SpanJson, spanJson } from './span-json.js';
 
 /** The spans of one request, of all services that took part. */
 export interface Trace {
@@ -21,6 +22,16 @@ export interface Trace {
   readonly keptBy: KeepReason;
   /** How many traces this one stands for; 1 when all were kept. */
   readonly adjustedCount: number;
+  /** The trace for `JSON.stringify`: nanoseconds are decimal digits. `traceFromJson` reads it back. Hidden from copies. */
+  toJSON(): TraceJson;
+}
+
+/** A trace as `JSON.stringify` writes it; `traceFromJson` reads it back. */
+export interface TraceJson extends Omit<Trace, 'root' | 'spans' | 'startedAt' | 'toJSON'> {
+  readonly root?: SpanJson | undefined;
+  readonly spans: readonly SpanJson[];
+  /** ISO 8601, to the millisecond. */
+  readonly startedAt: string;
 }
 
 /** Assembles one trace from its spans, which may come in any order. */
@@ -35,7 +46,7 @@ export function assembleTrace(traceId: string, spans: readonly Span[], whole: bo
   for (const { startTimeUnixNano, durationNano } of sorted) {
     if (startTimeUnixNano + durationNano > last) last = startTimeUnixNano + durationNano;
   }
-  return {
+  const trace = {
     traceId,
     ...(root === undefined ? {} : { root }),
     spans: sorted,
@@ -47,6 +58,13 @@ export function assembleTrace(traceId: string, spans: readonly Span[], whole: bo
     keptBy: sorted.map(({ attributes }) => attributes[keptByKey]).find(isKeepReason) ?? 'head',
     adjustedCount: first === undefined ? 1 : adjustedCountOf(first),
   };
+  const toJSON = (): TraceJson => ({
+    ...trace,
+    root: root === undefined ? undefined : spanJson(root),
+    spans: sorted.map(spanJson),
+    startedAt: trace.startedAt.toISOString(),
+  });
+  return Object.defineProperty(trace, 'toJSON', { value: toJSON }) as typeof trace & Pick<Trace, 'toJSON'>;
 }
 
 function compare(a: bigint, b: bigint): number {

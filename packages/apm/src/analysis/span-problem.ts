@@ -29,6 +29,9 @@ function headProblem(span: Span): string | undefined {
   }
   if (typeof span.name !== 'string') return 'name must be text';
   if (!kinds.includes(span.kind)) return 'kind is unknown';
+  if (typeof span.startTimeUnixNano === 'string') {
+    return 'startTimeUnixNano must be a bigint; traceFromJson makes it from JSON';
+  }
   if (typeof span.startTimeUnixNano !== 'bigint' || span.startTimeUnixNano < 0n)
     return 'startTimeUnixNano is not a time';
   if (span.startTimeUnixNano > 0xffff_ffff_ffff_ffffn) return 'startTimeUnixNano is not a time';

@@ -14,7 +14,8 @@ import { traceMetricSource } from '../seams/metric-source.js';
 import { RequestSeries } from '../seams/request-series.js';
 import type { APMStats } from '../stats.js';
 import type { TraceQuery } from '../store/trace-query.js';
-import { assembleTrace, type Trace } from '../trace.js';
+import type { Trace } from '../trace.js';
+import { writableTrace } from '../trace-json.js';
 import { plainSpan } from '../tracing/recorded-span.js';
 import { checkCallOptions, checkTraceId } from './call-options.js';
 import type { Pipeline } from './pipeline.js';
@@ -36,7 +37,7 @@ export class Answers {
     const { ring, kept } = this.#settled();
     signal?.throwIfAborted();
     const held = await findTrace(ring, kept, traceId.toLowerCase(), signal);
-    return held && assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
+    return held && writableTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
   }
 
   async *findTraces(query: TraceQuery, options: CallOptions): AsyncIterable<Trace> {
@@ -45,7 +46,7 @@ export class Answers {
     const { signal } = options;
     const { ring, kept } = this.#settled();
     for await (const held of matchingTraces(ring, kept, query, signal)) {
-      yield assembleTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
+      yield writableTrace(held.traceId, held.spans.map(plainSpan), held.cut === 0);
     }
   }
 
