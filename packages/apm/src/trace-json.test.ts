@@ -65,7 +65,7 @@ describe('a trace as JSON', () => {
     const json = JSON.parse(JSON.stringify(await recorded())) as TraceJson;
     const read = traceFromJson as (json: unknown) => Trace;
     const [span] = json.spans;
-    expect(() => read(JSON.stringify(json))).toThrow('the options: expected Object, received string');
+    expect(() => read(JSON.stringify(json))).toThrow('the options: expected an object, received string');
     expect(() => read({ ...json, spans: [{ ...span, durationNano: 12 }] })).toThrow(
       'spans.0.durationNano: expected string, received number',
     );

@@ -148,7 +148,7 @@ describe('what a call does not use', () => {
     const messages = await told(code);
     expect(messages.map((message) => message.split(',')[0])).toEqual([
       'trace does not use run: expected a function',
-      'trace does not use options: expected Object',
+      'trace does not use options: expected an object',
       'trace does not use name: expected string',
       'withContext does not use run: expected a function',
     ]);

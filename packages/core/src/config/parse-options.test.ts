@@ -79,7 +79,7 @@ describe('parseOptions', () => {
       onEvent: 'a function',
       word: 'a text of more than three letters',
       'transport.type': '"tcp"',
-      schedule: '("daily" | "hourly") or Object',
+      schedule: '"daily", "hourly" or an object',
     });
   });
 
@@ -159,10 +159,64 @@ describe('parseOptions', () => {
   });
 
   it('refuses what is no object, and an own __proto__', () => {
-    expect(issuesOf(undefined)).toMatchObject([{ field: '', expected: 'Object', received: 'nothing' }]);
+    expect(issuesOf(undefined)).toMatchObject([{ field: '', expected: 'an object', received: 'nothing' }]);
     expect(issuesOf(JSON.parse('{ "url": "https://a.test", "__proto__": { "x": 1 } }'))).toMatchObject([
       { field: '__proto__', expected: 'no such option' },
     ]);
+  });
+
+  it('refuses what would pass as an object without fields', () => {
+    const nested = v.strictObject({
+      limits: v.optional(v.strictObject({ max: v.number() })),
+      list: v.optional(v.array(v.strictObject({ name: v.string() }))),
+      open: v.optional(v.record(v.string(), v.number())),
+      any: v.optional(v.unknown()),
+    });
+    const message = (input: unknown): string => {
+      try {
+        parseOptions('thing', nested, input);
+      } catch (error) {
+        return (error as MnopsError).message.replace('Invalid options of thing: ', '');
+      }
+      return 'taken';
+    };
+    const expected = 'expected a plain object, received';
+    expect(message([])).toBe(`the options: ${expected} array. Change the options to a plain object.`);
+    expect(message([null])).toBe(`the options: ${expected} array. Change the options to a plain object.`);
+    expect(message(new Map([['limits', 1]]))).toBe(
+      `the options: ${expected} Map. Change the options to a plain object.`,
+    );
+    expect(message(Promise.resolve({}))).toBe(
+      `the options: ${expected} promise. Change the options to a plain object. Await the promise before.`,
+    );
+    expect(message({ limits: new Date(), list: [{ name: 'a' }], open: {} })).toBe(
+      `limits: ${expected} date. Change \`limits\` to a plain object.`,
+    );
+    expect(message({ list: [Promise.resolve()] })).toMatch(/^list\.0: expected a plain object, received promise\./);
+    expect(message({ list: [], any: [new Map()] })).toBe('taken');
+    expect(message({ list: Promise.resolve() })).toBe(
+      'list: expected a list, received promise. Change `list` to a list.',
+    );
+  });
+
+  it('names each choice once, in words', () => {
+    const chosen = v.strictObject({
+      sampler: v.optional(
+        v.variant('kind', [
+          v.strictObject({ kind: v.picklist(['on', 'off']) }),
+          v.strictObject({ kind: v.literal('ratio'), share: v.number() }),
+        ]),
+      ),
+      signals: v.optional(v.array(v.picklist(['a', 'b']))),
+      token: v.optional(credentialSchema),
+    });
+    const parse = (input: unknown) => (): unknown => parseOptions('thing', chosen, input);
+    expect(parse({ sampler: { kind: 'x' } })).toThrow(
+      'sampler.kind: expected "on", "off" or "ratio", received string. Change `sampler.kind` to "on", "off" or "ratio".',
+    );
+    expect(parse({ signals: ['c'] })).toThrow('signals.0: expected "a" or "b", received string.');
+    expect(parse({ sampler: 'on' })).toThrow('sampler: expected an object, received string.');
+    expect(parse({ token: 5 })).toThrow('token: expected text or a function that returns it, received number.');
   });
 
   it('says so when the options cannot be read', () => {

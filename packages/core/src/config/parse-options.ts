@@ -2,7 +2,7 @@ import { type GenericSchema, type InferOutput, safeParse } from 'valibot';
 import { coreError } from '../errors/core-error.js';
 import { MnopsError } from '../errors/mnops-error.js';
 import { nearestName } from './nearest.js';
-import { alternativesAt, expectedAt, messageAt, unknownKeys } from './schema-walk.js';
+import { alternativesAt, expectedAt, inWords, messageAt, unknownKeys } from './schema-walk.js';
 
 /** One thing that is wrong with a configuration. Nothing in it quotes a value. */
 export interface ConfigIssue {
@@ -80,7 +80,8 @@ export function configError(name: string, issues: readonly ConfigIssue[]): Mnops
 export function optionIssues(schema: GenericSchema, input: unknown): readonly ConfigIssue[] {
   const result = safeParse(schema, input);
   const found = result.issues?.flatMap((issue) => describe({ schema, input }, issue as Issue, [])) ?? [];
-  const unknown = unknownKeys(schema, input).map(({ path, known }): ConfigIssue => {
+  const unknown = unknownKeys(schema, input).map(({ path, known, misplaced }): ConfigIssue => {
+    if (misplaced !== undefined) return noObject(path.join('.'), misplaced);
     const near = nearestName(path.at(-1) ?? '', known);
     const hint = near === undefined ? `Known names: ${known.join(', ') || 'none'}.` : `Did you mean \`${near}\`?`;
     return {
@@ -91,8 +92,10 @@ export function optionIssues(schema: GenericSchema, input: unknown): readonly Co
     };
   });
   const fields = new Set(unknown.map((issue) => issue.field));
+  const wrong = unknown.filter(({ expected }) => expected === anObject).map(({ field }) => field);
+  const isInside = (field: string): boolean => wrong.some((outer) => outer === '' || field.startsWith(`${outer}.`));
   const unique = new Map<string, ConfigIssue>();
-  for (const issue of [...found.filter(({ field }) => !fields.has(field)), ...unknown]) {
+  for (const issue of [...found.filter(({ field }) => !fields.has(field) && !isInside(field)), ...unknown]) {
     const known = unique.get(issue.field);
     if (known === undefined) unique.set(issue.field, issue);
     else if (known.expected !== issue.expected) {
@@ -100,6 +103,15 @@ export function optionIssues(schema: GenericSchema, input: unknown): readonly Co
     }
   }
   return [...unique.values()];
+}
+
+const anObject = 'a plain object';
+
+function noObject(field: string, value: object): ConfigIssue {
+  const received = kindOf(value);
+  const place = field === '' ? 'the options' : `\`${field}\``;
+  const advice = value instanceof Promise ? ' Await the promise before.' : '';
+  return { field, expected: anObject, received, remedy: `Change ${place} to ${anObject}.${advice}` };
 }
 
 /** What is checked, and by what. */
@@ -134,6 +146,8 @@ function pathOf(issue: Issue): readonly string[] {
 
 function expectation({ schema, input }: Checked, issue: Issue, path: readonly string[]): string {
   if (issue.kind === 'schema') {
+    const ofUnion = issue.type === 'union' ? own(issue) : undefined;
+    if (ofUnion !== undefined) return ofUnion;
     // A message that stands in the schema as text was written before there was a value, so it repeats none.
     const words = expectedAt(schema, path, input) ?? messageAt(schema, path, input);
     if (issue.type === 'variant' || words === undefined)
@@ -144,7 +158,7 @@ function expectation({ schema, input }: Checked, issue: Issue, path: readonly st
 }
 
 function known(text: string | null | undefined): string | undefined {
-  return text === null || text === undefined || text === 'unknown' || text === 'never' ? undefined : text;
+  return text === null || text === undefined || text === 'unknown' || text === 'never' ? undefined : inWords([text]);
 }
 
 /** A message that the author of the schema wrote, unless it repeats the value; valibot's own begin with `Invalid`. */
@@ -185,6 +199,9 @@ export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === '') return 'empty string';
   if (Array.isArray(value)) return 'array';
+  if (value instanceof Promise) return 'promise';
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : 'date';
+  if (value instanceof Map || value instanceof Set) return value instanceof Map ? 'Map' : 'Set';
   if (typeof value === 'number' && !Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : 'infinite number';
   return typeof value;
 }

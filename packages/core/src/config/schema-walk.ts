@@ -21,11 +21,13 @@ interface SchemaParts {
 /** One schema, or several where a union allows more than one shape. */
 export type Shapes = readonly SchemaParts[];
 
-/** A key that a strict object does not have. */
+/** A key that a strict object does not have, or a place of an object where something else stands. */
 export interface UnknownKey {
   readonly path: readonly string[];
   /** Keys that the object may have. */
   readonly known: readonly string[];
+  /** What stands in place of an object: it has no fields of its own, and so would pass as an empty one. */
+  readonly misplaced?: object | undefined;
 }
 
 /** The shapes that a schema allows: wrappers taken off, unions spread, and of variants the one that the input chooses. */
@@ -74,6 +76,8 @@ function unknownIn(shapes: Shapes, input: unknown, path: readonly string[]): rea
   const objects = shapes.filter((shape) => shape.entries !== undefined);
   const strict = objects.length > 0 && objects.every((shape) => shape.type === 'strict_object');
   const open = shapes.some((shape) => shape.type === 'record' || shape.type === 'any' || shape.type === 'unknown');
+  const onlyObjects = objects.length > 0 && shapes.every((shape) => shape.entries !== undefined || isOfText(shape));
+  if (onlyObjects && isNoOptions(input)) return [{ path, known: [], misplaced: input }];
   const known = objects.flatMap((shape) => Object.keys(shape.entries ?? {}));
   if (objects.length === 0 && !shapes.some((shape) => shape.item ?? shape.items ?? shape.value)) return [];
   return Object.entries(input).flatMap(([key, value]) => {
@@ -83,12 +87,34 @@ function unknownIn(shapes: Shapes, input: unknown, path: readonly string[]): rea
   });
 }
 
+function isOfText({ type }: SchemaParts): boolean {
+  return ['literal', 'picklist', 'string', 'boolean', 'number'].includes(type);
+}
+
+function isNoOptions(input: object): boolean {
+  return [Array, Map, Set, Date, Promise].some((other) => input instanceof other);
+}
+
 /** What a path of keys must hold, in words; `undefined` when the schema does not say. */
 export function expectedAt(schema: GenericSchema, path: readonly string[], input: unknown): string | undefined {
   const words = shapesAlong(schema, path, input)
     .map((shape) => shape.expects)
-    .filter((text) => text !== null && text !== 'unknown');
-  return words.length === 0 ? undefined : [...new Set(words)].join(' or ');
+    .filter((text): text is string => text !== null && text !== 'unknown');
+  return words.length === 0 ? undefined : inWords([...new Set(words)]);
+}
+
+/** The names that valibot gives to kinds, as people say them: `("a" | "b")` becomes `"a" or "b"`. */
+export function inWords(expects: readonly string[]): string {
+  const plain: Readonly<Record<string, string>> = { Object: 'an object', Array: 'a list', Date: 'a date' };
+  const parts = expects.flatMap((text) =>
+    // A text with quotation marks of its own may hold what parts others.
+    /^[(]*("[^"|()]*"|\w+)[)]*( \| [(]*("[^"|()]*"|\w+)[)]*)*$/.test(text)
+      ? text.replace(/[()]/g, '').split(' | ')
+      : [text],
+  );
+  const words = [...new Set(parts)].filter((word) => word !== 'unknown').map((word) => plain[word] ?? word);
+  const last = words.pop() ?? 'another kind of value';
+  return words.length === 0 ? last : `${words.join(', ')} or ${last}`;
 }
 
 /** What the author of the schema wrote about a path of keys; `undefined` when that is nothing. */

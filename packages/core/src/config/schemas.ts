@@ -49,10 +49,10 @@ export const signalSchema: v.GenericSchema<AbortSignal> = v.custom<AbortSignal>(
 );
 
 /** A credential: text, or a function that yields it. */
-export const credentialSchema: v.GenericSchema<Credential> = v.union([
-  textSchema,
-  v.custom<() => string | Promise<string>>((value) => typeof value === 'function', 'text or a function'),
-]);
+export const credentialSchema: v.GenericSchema<Credential> = v.union(
+  [textSchema, v.custom<() => string | Promise<string>>((value) => typeof value === 'function', 'text or a function')],
+  'text or a function that returns it',
+);
 
 /** The `secrets` option of every host. */
 export const secretsSchema: v.GenericSchema<SecretResolver> = providerSchema<SecretResolver>('secret-resolver', [
