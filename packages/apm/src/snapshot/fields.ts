@@ -11,9 +11,25 @@ export function invalid(field: string, expected: string): MnopsError {
   });
 }
 
+/** Something else was handed in whole, such as the text that `JSON.parse` would make a snapshot of. */
+function noSnapshot(value: unknown): MnopsError {
+  const other = value === null ? 'null' : typeof value;
+  const received = Array.isArray(value) ? 'a list' : other;
+  const remedy =
+    received === 'string'
+      ? 'Hand in what `JSON.parse` makes of the text.'
+      : 'Hand in what `exportSnapshot()` returned, as it was or through JSON.';
+  return apmError('MNOPS_APM_SNAPSHOT_INVALID', `The snapshot is no object but ${received}. ${remedy}`, {
+    details: { field: 'snapshot', expected: 'an object' },
+    remedy,
+  });
+}
+
 /** The value as an object. Only its own fields are read, so a prototype changes nothing. */
 export function recordAt(value: unknown, field: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(field, 'an object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw field === 'snapshot' ? noSnapshot(value) : invalid(field, 'an object');
+  }
   return value as Readonly<Record<string, unknown>>;
 }
 
@@ -59,7 +75,8 @@ export function choiceAt<T extends string>(
 ): T {
   const value = own(record, key);
   const found = choices.find((choice) => choice === value);
-  if (found === undefined) throw invalid(`${field}.${key}`, `one of ${choices.join(', ')}`);
+  if (found === undefined)
+    throw invalid(`${field}.${key}`, choices.length === 1 ? `'${choices[0]}'` : `one of ${choices.join(', ')}`);
   return found;
 }
 
