@@ -44,7 +44,7 @@ const defaultGraceMs = 5_000;
  *
  * After `start()` no tracing call throws into user code; before it and after `stop()` spans record nothing. What such a
  * call cannot use, as an unknown option, is counted in `stats().ignoredInputs` and said in a process warning
- * `MNOPS_APM_INPUT_IGNORED`, once for each field; a span or a metric before `start()` in one `MNOPS_APM_NOT_STARTED`.
+ * `MNOPS_INPUT_IGNORED`, once for each field; a span or a metric before `start()` in one `MNOPS_NOT_STARTED`.
  *
  * This class is the surface: spans go through `Pipeline`, questions are answered by `Answers`.
  */

@@ -79,7 +79,7 @@ export function hookFailed(
 ): void {
   if (failedHooks.has(hook)) return;
   failedHooks.add(hook);
-  warnOfFailure('MNOPS_APM_CALLBACK_FAILED', `The hook ${hook} of instrumentHttp`, error);
+  warnOfFailure('MNOPS_CALLBACK_FAILED', `The hook ${hook} of instrumentHttp`, error);
 }
 
 /** Marks a function of ours that stands in the place of another one; the same in every copy of this package. */

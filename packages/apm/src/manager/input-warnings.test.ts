@@ -47,7 +47,7 @@ describe('before start()', () => {
       apm.tracer.startSpan('early').end();
       apm.recordMetric({ name: 'm', kind: 'gauge', value: 1 });
     }
-    expect(await told('MNOPS_APM_NOT_STARTED')).toEqual([
+    expect(await told('MNOPS_NOT_STARTED')).toEqual([
       'trace was called before start() of the PerformanceMonitoringManager had ended: the span is not recorded, nor is any other until then. Call `await apm.start()` first.',
       'recordMetric was called before start() of the PerformanceMonitoringManager had ended: the value is kept, but nothing judges it until then. Call `await apm.start()` first.',
     ]);
@@ -59,7 +59,7 @@ describe('before start()', () => {
     const starting = apm.start();
     apm.tracer.startSpan('early').end();
     await starting;
-    expect(await told('MNOPS_APM_NOT_STARTED')).toEqual([expect.stringMatching(/^startSpan was called before/)]);
+    expect(await told('MNOPS_NOT_STARTED')).toEqual([expect.stringMatching(/^startSpan was called before/)]);
   });
 
   it('says nothing after it, nor after a stop', async () => {
@@ -69,7 +69,7 @@ describe('before start()', () => {
     await apm.stop();
     apm.trace('x', () => 1);
     apm.tracer.startSpan('x').end();
-    expect(await told('MNOPS_APM_NOT_STARTED')).toEqual([]);
+    expect(await told('MNOPS_NOT_STARTED')).toEqual([]);
   });
 });
 
@@ -96,7 +96,7 @@ describe('code of the user that throws where nobody can catch it', () => {
       expect.objectContaining({ exporter: 'mine', code: 'EHOST', message: said, cause: thrown }),
     );
     expect((await own.health()).reasons.join()).toContain(`does not take spans (${said})`);
-    const [warning] = warnings.filter(({ code }) => code === 'MNOPS_APM_CALLBACK_FAILED');
+    const [warning] = warnings.filter(({ code }) => code === 'MNOPS_CALLBACK_FAILED');
     if (listened) expect(warning).toBeUndefined();
     else expect(warning).toMatchObject({ message: `The exporter mine failed: ${said}`, cause: thrown });
     await own.stop();
@@ -111,14 +111,14 @@ describe('code of the user that throws where nobody can catch it', () => {
     await own.start();
     for (let i = 0; i < 3; i += 1) own.trace('x', () => 1);
     expect(own.stats().spans.ended).toBe(3);
-    expect(await told('MNOPS_APM_CALLBACK_FAILED')).toEqual([`The sampler failed: ${said}`]);
+    expect(await told('MNOPS_CALLBACK_FAILED')).toEqual([`The sampler failed: ${said}`]);
     await own.stop();
   });
 });
 
 describe('what a call does not use', () => {
   beforeEach(() => apm.start());
-  const code = 'MNOPS_APM_INPUT_IGNORED';
+  const code = 'MNOPS_INPUT_IGNORED';
 
   it('is said once for each field of trace, and counted', async () => {
     for (let i = 0; i < 2; i += 1) {

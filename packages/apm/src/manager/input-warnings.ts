@@ -49,7 +49,7 @@ export class InputWarnings {
       ? 'the value is kept, but nothing judges it until then'
       : 'the span is not recorded, nor is any other until then';
     warn(
-      'MNOPS_APM_NOT_STARTED',
+      'MNOPS_NOT_STARTED',
       `${call} was called before start() of the PerformanceMonitoringManager had ended: ${lost}. Call \`await apm.start()\` first.`,
     );
   }
@@ -58,7 +58,7 @@ export class InputWarnings {
   failed(what: string, error: unknown): void {
     if (this.#told.has(what) || this.#told.size >= maxWarnings) return;
     this.#told.add(what);
-    warnOfFailure('MNOPS_APM_CALLBACK_FAILED', what, error);
+    warnOfFailure('MNOPS_CALLBACK_FAILED', what, error);
   }
 
   /** From now on no call is too early; nor is one after a stop, which ends recording by intention. */
@@ -71,10 +71,7 @@ export class InputWarnings {
     if (this.#told.has(key) || this.#told.size >= maxWarnings) return;
     this.#told.add(key);
     const where = field === '' ? 'the options' : field;
-    warn(
-      'MNOPS_APM_INPUT_IGNORED',
-      `${call} does not use ${where}: expected ${expected}, received ${received}. ${remedy}`,
-    );
+    warn('MNOPS_INPUT_IGNORED', `${call} does not use ${where}: expected ${expected}, received ${received}. ${remedy}`);
   }
 }
 
