@@ -1,6 +1,6 @@
 import { type Command as ProgramCommand, UsageError } from '@mnops/core/command-line';
 import type { PerformanceMonitoringManager } from '../performance-monitoring-manager.js';
-import { duration, fitted, painterOf, printable, type TextOptions } from '../terminal/styles.js';
+import { duration, fitted, painterOf, printable, type TextOptions, widthOf } from '../terminal/styles.js';
 import { baselineTable, rootCauseText, serviceMapText } from '../terminal/tables.js';
 import { traceTree } from '../terminal/trace-tree.js';
 import type { Trace } from '../trace.js';
@@ -18,6 +18,8 @@ export interface CommandContext {
 
 /** One command; its first word is the source. */
 export interface Command extends ProgramCommand {
+  /** Options that it obeys beside those of every command. */
+  readonly takes: readonly (keyof CliOptions)[];
   /** @returns The exit code. */
   run(context: CommandContext): Promise<number>;
 }
@@ -25,13 +27,20 @@ export interface Command extends ProgramCommand {
 const done = 0;
 const nothingFound = 3;
 
+const one = { words: [1, 1], whenMore: 'One source at a time' } as const;
+const which = ['service', 'operation'] as const;
+const when = ['from', 'to'] as const;
+
 /** Commands by name. */
 export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['traces', { usage: 'traces <source>', words: [1, 1], run: listTraces }],
-  ['trace', { usage: 'trace <source> <id>', words: [2, 2], run: showTrace }],
-  ['baselines', { usage: 'baselines <source>', words: [1, 1], run: showBaselines }],
-  ['map', { usage: 'map <source>', words: [1, 1], run: showMap }],
-  ['cause', { usage: 'cause <source> --at <time>', words: [1, 1], run: showCause }],
+  [
+    'traces',
+    { usage: 'traces <source>', ...one, takes: [...which, ...when, 'minMs', 'errors', 'limit'], run: listTraces },
+  ],
+  ['trace', { usage: 'trace <source> <id>', words: [2, 2], takes: [], run: showTrace }],
+  ['baselines', { usage: 'baselines <source>', ...one, takes: [...which, 'at', 'limit'], run: showBaselines }],
+  ['map', { usage: 'map <source>', ...one, takes: when, run: showMap }],
+  ['cause', { usage: 'cause <source> --at <time>', ...one, takes: [...which, 'at'], run: showCause }],
 ]);
 
 function styleOf({ options, terminal }: CommandContext): TextOptions {
@@ -42,13 +51,16 @@ function print(terminal: Terminal, text: string): void {
   terminal.write(`${text}\n`);
 }
 
-/** JSON for programs: nanoseconds are decimal texts, as in OTLP. */
+/** JSON for programs: nanoseconds are decimal texts, as in OTLP. It may be shown to a person, so no name moves the cursor. */
 function jsonOf(value: unknown): string {
-  return JSON.stringify(value, (_key, part) => (typeof part === 'bigint' ? part.toString() : part), 2);
+  const text = JSON.stringify(value, (_key, part) => (typeof part === 'bigint' ? part.toString() : part), 2);
+  return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (hidden) =>
+    [...Array(hidden.length).keys()].map((at) => `\\u${hidden.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
+  );
 }
 
-function nothing({ terminal, options }: CommandContext, what: string): number {
-  if (options.json) print(terminal, '[]');
+function nothing({ terminal, options }: CommandContext, what: string, answer: unknown = []): number {
+  if (options.json) print(terminal, jsonOf(answer));
   terminal.tell(`No ${what} found.`);
   return nothingFound;
 }
@@ -67,12 +79,29 @@ async function listTraces(context: CommandContext): Promise<number> {
     return done;
   }
   const paint = painterOf(styleOf(context));
-  for (const { traceId, startedAt, durationMs, root, spans, services, hasError } of found) {
-    const name = root?.name ?? spans[0]?.name ?? '';
-    const line = `${printable(traceId)}  ${startedAt.toISOString()}  ${fitted(duration(durationMs), 9, 'right')}  ${fitted(String(spans.length), 4, 'right')} spans  ${printable(`${name}  ${services.join(', ')}`)}`;
-    print(terminal, hasError ? paint('red', `${line}  failed`) : line);
+  for (const trace of found) {
+    const line = traceLine(trace, terminal.width);
+    print(terminal, trace.hasError ? paint('red', line) : line);
   }
   return done;
+}
+
+/** Names are long at times; what a line has beside them is never cut but where a terminal is narrow. */
+const longestLine = 1_000;
+
+function traceLine(trace: Trace, width: number | undefined): string {
+  const { traceId, startedAt, durationMs, root, spans, services, hasError } = trace;
+  const isNarrow = width !== undefined && width < 110;
+  const name = printable(`${root?.name ?? spans[0]?.name ?? ''}  ${services.join(', ')}`);
+  const parts = [
+    printable(traceId).slice(0, isNarrow ? 12 : 32),
+    isNarrow ? `${startedAt.toISOString().slice(0, 19)}Z` : startedAt.toISOString(),
+    fitted(duration(durationMs), 9, 'right'),
+    `${fitted(String(spans.length), 4, 'right')} spans`,
+    ...(hasError ? ['failed'] : []),
+    name,
+  ];
+  return fitted(parts.join('  '), width === undefined ? longestLine : widthOf({ width })).trimEnd();
 }
 
 async function showTrace(context: CommandContext): Promise<number> {
@@ -90,15 +119,15 @@ async function showTrace(context: CommandContext): Promise<number> {
     }
   }
   const [trace] = found;
-  if (trace === undefined) return nothing(context, 'such trace');
+  if (trace === undefined) return nothing(context, 'such trace', null);
   print(terminal, options.json ? jsonOf(trace) : traceTree(trace, styleOf(context)));
   return done;
 }
 
 async function showBaselines(context: CommandContext): Promise<number> {
   const { apm, options, terminal } = context;
-  const { service, operation, limit = Number.POSITIVE_INFINITY } = options;
-  const found = apm.baselines({ service, operation }).slice(0, limit);
+  const { service, operation, at, limit = Number.POSITIVE_INFINITY } = options;
+  const found = apm.baselines({ service, operation, at }).slice(0, limit);
   if (found.length === 0) return nothing(context, 'baseline');
   print(terminal, options.json ? jsonOf(found) : baselineTable(found, styleOf(context)));
   return done;
@@ -108,7 +137,7 @@ async function showMap(context: CommandContext): Promise<number> {
   const { apm, options, terminal } = context;
   const { from, to } = options;
   const map = apm.serviceMap(from === undefined && to === undefined ? undefined : { from, to });
-  if (map.services.length === 0) return nothing(context, 'service');
+  if (map.services.length === 0) return nothing(context, 'service', map);
   print(terminal, options.json ? jsonOf(map) : serviceMapText(map, styleOf(context)));
   return done;
 }

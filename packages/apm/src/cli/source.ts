@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
+import { createReadStream, type Dirent } from 'node:fs';
+import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,12 +16,19 @@ export interface OpenedSource {
   close(): Promise<void>;
 }
 
+/** How a source is opened. */
+export interface SourceOptions {
+  /** Whether baselines are those of all hours together, instead of one. */
+  readonly everyHour: boolean;
+}
+
 /** Opens a folder, a file or standard input. Nothing is changed in it. */
-export async function openSource(source: string, terminal: Terminal): Promise<OpenedSource> {
-  if (source !== '-' && (await stat(source)).isDirectory()) return await openFolder(source, terminal);
-  const apm = managerOf(undefined);
+export async function openSource(source: string, terminal: Terminal, options: SourceOptions): Promise<OpenedSource> {
+  if (source !== '-' && (await stat(source)).isDirectory()) return await openFolder(source, terminal, options);
+  const apm = managerOf(undefined, options);
   let rejected = 0;
   const take = async (text: string): Promise<void> => {
+    if (!spansField.test(text)) throw apmError('MNOPS_APM_SPANS_INVALID', withoutSpans(text));
     const decoded = decodeOtlpJson(text);
     const report = await apm.ingest(decoded.spans);
     rejected += decoded.rejected + report.rejected;
@@ -37,16 +44,17 @@ export async function openSource(source: string, terminal: Terminal): Promise<Op
 }
 
 /** A copy is opened: a manager mends and removes files of its folder, and the program that owns it may be running. */
-async function openFolder(source: string, terminal: Terminal): Promise<OpenedSource> {
+async function openFolder(source: string, terminal: Terminal, options: SourceOptions): Promise<OpenedSource> {
+  await checkFolder(source);
   const folder = await mkdtemp(join(tmpdir(), 'mnops-apm-'));
   const remove = async (): Promise<void> => await rm(folder, { recursive: true, force: true });
   try {
-    for (const part of ['traces', 'numbers']) {
+    for (const part of keptParts) {
       await cp(join(source, part), join(folder, part), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
       });
     }
-    const apm = managerOf(folder);
+    const apm = managerOf(folder, options);
     apm.on('storage:damaged', ({ file, records }) => terminal.tell(`${file} is damaged: ${records} records are lost.`));
     await apm.start();
     return {
@@ -62,7 +70,33 @@ async function openFolder(source: string, terminal: Terminal): Promise<OpenedSou
   }
 }
 
-function managerOf(folder: string | undefined): PerformanceMonitoringManager {
+const remedy =
+  'Give the `folder` of a PerformanceMonitoringManager, or a file of OTLP JSON, such as the file exporter of the OpenTelemetry Collector writes.';
+
+/** @throws {MnopsError} `MNOPS_APM_SPANS_INVALID` for a folder that no manager wrote. */
+async function checkFolder(source: string): Promise<void> {
+  const entries = await readdir(source, { withFileTypes: true });
+  if (isKept(entries)) return;
+  const refuse = (message: string): never => {
+    throw apmError('MNOPS_APM_SPANS_INVALID', message, { remedy });
+  };
+  if (entries.length === 0) refuse(`The folder ${source} is empty.`);
+  const none = `${source} is not the folder of a PerformanceMonitoringManager`;
+  for (const entry of entries.filter((each) => each.isDirectory()).slice(0, 100)) {
+    const below = join(source, entry.name);
+    if (isKept(await readdir(below, { withFileTypes: true }).catch(() => []))) refuse(`${none}, but ${below} is.`);
+  }
+  refuse(`${none}: it has no folder ${keptParts.join(' and no folder ')}.`);
+}
+
+/** Folders in the folder of a manager. */
+const keptParts = ['traces', 'numbers'];
+
+function isKept(entries: readonly Dirent[]): boolean {
+  return entries.some((entry) => entry.isDirectory() && keptParts.includes(entry.name));
+}
+
+function managerOf(folder: string | undefined, { everyHour }: SourceOptions): PerformanceMonitoringManager {
   return new PerformanceMonitoringManager({
     service: 'mnops-apm',
     registerGlobals: false,
@@ -71,7 +105,8 @@ function managerOf(folder: string | undefined): PerformanceMonitoringManager {
     spool: false,
     // What a file holds stays in memory; of a folder, the disk has it.
     store: folder === undefined ? { maxTraces: 1_000_000, maxBytes: 1_073_741_824 } : { maxAgeMs: 3.2e10 },
-    analysis: { anomalies: false },
+    // No hour has so many spans, so baselines are made of all hours.
+    analysis: { anomalies: false, ...(everyHour ? { minSamples: Number.MAX_SAFE_INTEGER } : {}) },
   });
 }
 
@@ -108,7 +143,18 @@ async function requests(
     else pending += `${line}\n`;
   }
   const failure = pending === '' ? undefined : await take(pending).catch(invalidOr);
-  if (failure !== undefined) throw apmError('MNOPS_APM_SPANS_INVALID', `${name} is no OTLP JSON: ${failure}`);
+  if (failure !== undefined) {
+    throw apmError('MNOPS_APM_SPANS_INVALID', `${name} is no OTLP JSON of traces: ${failure}`, { remedy });
+  }
+  if (pending === '' && taken === 0) tell(`${name} is empty.`);
+}
+
+const spansField = /"resource_?spans"/i;
+
+/** What is wrong with text that does not name the one field that a request has. */
+function withoutSpans(text: string): string {
+  const isJson = /^\s*[[{]/.test(text) && /[\]}]\s*$/.test(text);
+  return isJson ? 'it has no field `resourceSpans`.' : 'it is no JSON.';
 }
 
 const notTried = '';

@@ -4,8 +4,8 @@ export interface Terminal {
   read(): Promise<string>;
   /** Whether standard output is shown to a person who has not asked for plain text. */
   readonly color: boolean;
-  /** Columns of the terminal. */
-  readonly width: number;
+  /** Columns of the terminal; `undefined` where standard output is none. */
+  readonly width: number | undefined;
   /** To standard output, as it is. */
   write(text: string): void;
   /** For people: errors and remarks. */
@@ -17,7 +17,7 @@ export function processTerminal(): Terminal {
   const { stdin, stdout, stderr, env } = process;
   return {
     color: stdout.isTTY === true && (env['NO_COLOR'] ?? '') === '',
-    width: stdout.isTTY === true ? stdout.columns : 100,
+    width: stdout.isTTY === true ? stdout.columns : undefined,
     async read() {
       const chunks: Buffer[] = [];
       for await (const chunk of stdin) chunks.push(Buffer.from(chunk as Uint8Array));
