@@ -14,5 +14,7 @@ await apm.start();
 // #endregion
 
 assert.deepEqual(config, { service: { name: 'shop' }, propagators: ['tracecontext', 'b3'] });
-assert.deepEqual(warnings, ['OTEL_BSP_MAX_QUEUE_SIZE is no whole number of at least 1; it is ignored.']);
+assert.deepEqual(warnings, [
+  'OTEL_BSP_MAX_QUEUE_SIZE is no whole number of at least 1; it is ignored. Set one, or unset it.',
+]);
 await apm.stop();

@@ -99,7 +99,9 @@ describe('apmConfigFromEnvironment', () => {
       0,
     ],
     [{ OTEL_TRACES_SAMPLER: 'jaeger_remote', DD_TRACE_SAMPLE_RATE: '0.1' }, undefined, 1],
-    [{ OTEL_TRACES_SAMPLER_ARG: '0.5' }, undefined, 0],
+    [{ OTEL_TRACES_SAMPLER_ARG: '0.5' }, undefined, 1],
+    [{ OTEL_TRACES_SAMPLER: 'always_on', OTEL_TRACES_SAMPLER_ARG: 'x' }, { kind: 'always-on' }, 1],
+    [{ OTEL_TRACES_SAMPLER: 'jaeger_remote', OTEL_TRACES_SAMPLER_ARG: 'endpoint=a' }, undefined, 1],
     [{ DD_TRACE_SAMPLE_RATE: '0.1' }, { kind: 'parent-based', root: { kind: 'ratio', ratio: 0.1 } }, 0],
     [{ ELASTIC_APM_TRANSACTION_SAMPLE_RATE: '0' }, { kind: 'parent-based', root: { kind: 'ratio', ratio: 0 } }, 0],
   ])('reads the sampler: %j', async (source, head, warnings) => {
@@ -127,7 +129,7 @@ describe('apmConfigFromEnvironment', () => {
       spanLimits: { attributes: 20, valueLength: 30, events: 40, links: 50, eventAttributes: 60, linkAttributes: 10 },
     });
     expect(warnings).toEqual([
-      'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT is no whole number of at least 1; it is ignored.',
+      'OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT is no whole number of at least 1; it is ignored. Set one, or unset it.',
     ]);
     for (const wrong of ['0x10', '1e3', '-1', '1.5', 'NaN', 'Infinity', '9'.repeat(30)]) {
       const result = await read({ OTEL_BSP_MAX_QUEUE_SIZE: wrong });
@@ -201,6 +203,49 @@ describe('apmConfigFromEnvironment', () => {
     expect(result.loaded).toEqual(loaded);
     expect(result.config.exporters?.map(({ id }) => id) ?? []).toEqual(Object.keys(loaded));
     expect(result.warnings).toEqual([]);
+  });
+
+  it('warns once of a variable that several options come from, by its name and with a remedy', async () => {
+    const { warnings } = await read({ OTEL_ATTRIBUTE_COUNT_LIMIT: 'many' });
+    expect(warnings).toEqual([
+      'OTEL_ATTRIBUTE_COUNT_LIMIT is no whole number of at least 1; it is ignored. Set one, or unset it.',
+    ]);
+    const named = async (source: Readonly<Record<string, string>>): Promise<readonly string[]> =>
+      (await read(source)).warnings;
+    expect(await named({ OTEL_SERVICE_NAME: 'x'.repeat(256) })).toEqual([
+      'OTEL_SERVICE_NAME: the name of the service has more than 255 characters; it is ignored. Shorten it.',
+    ]);
+    expect(await named({ OTEL_TRACES_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toEqual([
+      expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL asks for gRPC.* Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL /),
+    ]);
+    expect(await named({ OTEL_TRACES_EXPORTER: 'jaeger', OTEL_EXPORTER_JAEGER_ENDPOINT: 'http://a:14268' })).toEqual([
+      expect.stringMatching(/^OTEL_EXPORTER_JAEGER_ENDPOINT .* Set OTEL_EXPORTER_OTLP_ENDPOINT instead\.$/),
+    ]);
+  });
+
+  it('says nothing of variables of other signals and other languages, and reads those of OpenTelemetry for JavaScript', async () => {
+    const others = {
+      OTEL_METRICS_EXPORTER: 'prometheus',
+      OTEL_LOGS_EXPORTER: 'otlp',
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'host:4317',
+      OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_INSECURE: 'true',
+      OTEL_METRIC_EXPORT_INTERVAL: 'often',
+      OTEL_BLRP_MAX_QUEUE_SIZE: 'many',
+      OTEL_JAVAAGENT_ENABLED: 'false',
+      OTEL_PYTHON_LOG_CORRELATION: 'true',
+      OTEL_NODE_RESOURCE_DETECTORS: 'all',
+      OTEL_EXPORTER_PROMETHEUS_PORT: 'x',
+      OTEL_EXPORTER_JAEGER_ENDPOINT: 'http://a:14268',
+      OTEL_LOG_LEVEL: 'debug',
+    };
+    expect(await read(others)).toMatchObject({ config: {}, warnings: [] });
+    const limits = {
+      OTEL_SPAN_ATTRIBUTE_PER_EVENT_COUNT_LIMIT: '7',
+      OTEL_SPAN_ATTRIBUTE_PER_LINK_COUNT_LIMIT: '8',
+      OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: '9',
+    };
+    expect((await read(limits)).config).toEqual({ spanLimits: { eventAttributes: 7, linkAttributes: 9 } });
   });
 
   it('warns without any value of a variable', async () => {

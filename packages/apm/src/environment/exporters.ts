@@ -32,6 +32,17 @@ const names: Readonly<Record<string, ExporterName>> = {
   console: 'console',
   memory: 'memory',
 };
+/** For warnings: where to look. */
+const variablesOf: Readonly<Record<ExporterName, string>> = {
+  otlp: 'OTEL_EXPORTER_OTLP_…',
+  jaeger: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  zipkin: 'OTEL_EXPORTER_ZIPKIN_…',
+  datadog: 'DD_AGENT_HOST, DD_TRACE_AGENT_URL',
+  'elastic-apm': 'ELASTIC_APM_…',
+  'new-relic': 'NEW_RELIC_…',
+  console: 'OTEL_TRACES_EXPORTER',
+  memory: 'OTEL_TRACES_EXPORTER',
+};
 const otlpEndpoints = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
 /** Bytes and depth of an answer, as `otlp()` has them for a client of its own. */
 const answerLimits = { maxBytes: 65_536, maxDepth: 16 } as const;
@@ -49,7 +60,9 @@ export async function exportersFrom(variables: Variables, load: ExporterLoader):
       exporters.push(ownClient === undefined ? exporter : closing(exporter, ownClient as HttpClient));
     } catch {
       // The message may quote a value.
-      variables.warnings.push(`The exporter ${name} cannot be made of its variables; it is left out.`);
+      variables.say(
+        `The exporter ${name} cannot be made of ${variablesOf[name]}; it is left out. Check their values, or name it not in OTEL_TRACES_EXPORTER.`,
+      );
     }
   }
   return exporters;
@@ -59,13 +72,12 @@ function exporterNames(variables: Variables): readonly ExporterName[] {
   const found = variables.list('OTEL_TRACES_EXPORTER');
   if (found !== undefined) {
     if (found.items.includes('none')) return [];
-    const known = found.items.filter((item) => Object.hasOwn(names, item));
-    if (known.length < found.items.length) {
-      variables.warnings.push(
-        `${found.name} names an exporter that is none of ${Object.keys(names).join(', ')}, none; it is left out.`,
-      );
+    const used = found.items.filter((item) => Object.hasOwn(names, item));
+    if (used.length < found.items.length) {
+      const known = Object.keys(names).join(', ');
+      variables.say(`${found.name} names an exporter that is none of ${known}, none; it is left out. Take it out.`);
     }
-    return [...new Set(known.map((item) => names[item] as ExporterName))];
+    return [...new Set(used.map((item) => names[item] as ExporterName))];
   }
   if (variables.has(...otlpEndpoints)) return ['otlp'];
   const isOn = (name: string): boolean => variables.text(name)?.toLowerCase() !== 'false';
@@ -85,6 +97,10 @@ async function optionsOf(name: ExporterName, variables: Variables): Promise<Opti
     case 'otlp':
       return await otlpOptions(variables, 'http://localhost:4318');
     case 'jaeger':
+      for (const old of ['OTEL_EXPORTER_JAEGER_ENDPOINT', 'OTEL_EXPORTER_JAEGER_AGENT_HOST']) {
+        if (!variables.has(old)) continue;
+        variables.warn(old, 'is of a protocol that Jaeger has given up', 'Set OTEL_EXPORTER_OTLP_ENDPOINT instead.');
+      }
       return defined({ url: variables.address(...otlpEndpoints) });
     case 'zipkin':
       return zipkinOptions(variables);
@@ -115,7 +131,9 @@ async function otlpOptions(variables: Variables, fallback: string): Promise<Opti
     grpc: 'grpc',
   });
   if (protocol === 'grpc') {
-    variables.warnings.push('OTLP over gRPC is not spoken: http/protobuf is, mostly at port 4318; it is used.');
+    variables.say(
+      `${variables.first(both('PROTOCOL'))?.name} asks for gRPC, which is not spoken; http/protobuf is used. Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL to http/protobuf, and the address to the port for it (mostly 4318).`,
+    );
   }
   const timeoutMs = variables.count(both('TIMEOUT'));
   const tls = await tlsOf(variables);
@@ -162,7 +180,9 @@ async function tlsOf(variables: Variables): Promise<TlsOptions | undefined> {
   const cert = await fileOf(variables, both('CLIENT_CERTIFICATE'));
   const key = await fileOf(variables, both('CLIENT_KEY'));
   if ((cert === undefined) !== (key === undefined)) {
-    variables.warnings.push('Of OTLP, a client certificate and its key are needed together; the one is ignored.');
+    variables.say(
+      'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY are needed together; the one is ignored. Set both.',
+    );
   }
   const pair = cert === undefined || key === undefined ? {} : { cert, key };
   const tls = { ...defined({ ca }), ...pair };
@@ -175,7 +195,7 @@ async function fileOf(variables: Variables, from: readonly string[]): Promise<st
   try {
     return await readFile(found.value, 'utf8');
   } catch {
-    variables.warn(found.name, 'names a file that cannot be read');
+    variables.warn(found.name, 'names a file that cannot be read', 'Check its path and who may read it.');
     return undefined;
   }
 }
@@ -195,14 +215,14 @@ function datadogUrl(variables: Variables): string | undefined {
   if (host === undefined) return undefined;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${variables.count(['DD_TRACE_AGENT_PORT']) ?? 8126}`;
   if (URL.canParse(url) && new URL(url).username === '') return url;
-  variables.warn('DD_AGENT_HOST', 'is no name of a host');
+  variables.warn('DD_AGENT_HOST', 'is no name of a host', 'Set a name or an address without a port.');
   return undefined;
 }
 
 function newRelicOptions(variables: Variables): Options | undefined {
   const apiKey = variables.text('NEW_RELIC_LICENSE_KEY');
   if (apiKey === undefined) {
-    variables.warnings.push('The exporter new-relic needs NEW_RELIC_LICENSE_KEY; it is left out.');
+    variables.say('The exporter new-relic needs NEW_RELIC_LICENSE_KEY; it is left out. Set the licence key.');
     return undefined;
   }
   const host = variables.text('NEW_RELIC_HOST') ?? '';

@@ -30,9 +30,8 @@ function listed(
   if (found.items.includes('none')) return [];
   const known = found.items.filter((item) => Object.hasOwn(meanings, item));
   if (known.length < found.items.length) {
-    variables.warnings.push(
-      `${found.name} names a format that is none of ${Object.keys(meanings).join(', ')}, none; it is left out.`,
-    );
+    const all = Object.keys(meanings).join(', ');
+    variables.say(`${found.name} names a format that is none of ${all}, none; it is left out. Take it out.`);
   }
   if (known.length === 0) return undefined;
   return [...new Set(known.map((item) => meanings[item] as PropagatorName))];

@@ -11,7 +11,7 @@ export interface EnvironmentConfig {
   readonly config: APMConfig;
   /** True when `OTEL_SDK_DISABLED` is; the configuration then records and sends nothing. */
   readonly disabled: boolean;
-  /** One sentence for each variable that was ignored, without its value. */
+  /** One line for each variable that was ignored: its name, why, and what to do; never its value. */
   readonly warnings: readonly string[];
 }
 
@@ -25,7 +25,9 @@ export async function readEnvironment(
   const variables = new Variables(source);
   const { warnings } = variables;
   if (variables.has('OTEL_CONFIG_FILE')) {
-    warnings.push('OTEL_CONFIG_FILE is set, so no other variable counts; files of its kind are not read.');
+    variables.say(
+      'OTEL_CONFIG_FILE is set, so no other variable counts, and files of its kind are not read. Unset it for this program.',
+    );
     return { config: {}, disabled: false, warnings };
   }
   variables.choice(['OTEL_LOG_LEVEL'], Object.fromEntries(logLevels.map((level) => [level, level])));
@@ -61,7 +63,11 @@ function queueFrom(variables: Variables): NonNullable<APMConfig['queue']> {
   const maxSpans = variables.count(['OTEL_BSP_MAX_QUEUE_SIZE']);
   let batchSpans = variables.count(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE']);
   if (batchSpans !== undefined && batchSpans > (maxSpans ?? 8_192)) {
-    variables.warn('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 'is more than the queue holds');
+    variables.warn(
+      'OTEL_BSP_MAX_EXPORT_BATCH_SIZE',
+      'is more than the queue holds',
+      'Set OTEL_BSP_MAX_QUEUE_SIZE to as much at least.',
+    );
     batchSpans = undefined;
   }
   return defined({
@@ -73,12 +79,19 @@ function queueFrom(variables: Variables): NonNullable<APMConfig['queue']> {
 }
 
 function limitsFrom(variables: Variables): NonNullable<APMConfig['spanLimits']> {
+  // The second name is the one that OpenTelemetry's SDK for JavaScript reads.
+  const entryAttributes = (entry: 'EVENT' | 'LINK'): number | undefined =>
+    variables.count([
+      `OTEL_${entry}_ATTRIBUTE_COUNT_LIMIT`,
+      `OTEL_SPAN_ATTRIBUTE_PER_${entry}_COUNT_LIMIT`,
+      'OTEL_ATTRIBUTE_COUNT_LIMIT',
+    ]);
   return defined({
     attributes: variables.count(['OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT']),
     valueLength: variables.count(['OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT', 'OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT']),
     events: variables.count(['OTEL_SPAN_EVENT_COUNT_LIMIT']),
     links: variables.count(['OTEL_SPAN_LINK_COUNT_LIMIT']),
-    eventAttributes: variables.count(['OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT']),
-    linkAttributes: variables.count(['OTEL_LINK_ATTRIBUTE_COUNT_LIMIT', 'OTEL_ATTRIBUTE_COUNT_LIMIT']),
+    eventAttributes: entryAttributes('EVENT'),
+    linkAttributes: entryAttributes('LINK'),
   });
 }

@@ -37,7 +37,13 @@ export function serviceFrom(variables: Variables): Partial<ServiceIdentity> {
     for (const name of names) attributes.delete(name);
     if (said === undefined || said === '') continue;
     if (said.length <= longest) found[field] = said;
-    else variables.warnings.push(`The ${field} of the service has more than ${longest} characters; it is ignored.`);
+    else {
+      const from = [own, ...(field === 'name' ? ['OTEL_SERVICE_NAME'] : []), 'OTEL_RESOURCE_ATTRIBUTES', ...vendors];
+      const set = from.find((name) => variables.has(name));
+      variables.say(
+        `${set}: the ${field} of the service has more than ${longest} characters; it is ignored. Shorten it.`,
+      );
+    }
   }
   return { ...found, ...(attributes.size > 0 ? { attributes: Object.fromEntries(attributes) } : {}) };
 }

@@ -32,7 +32,8 @@ export class Variables {
   /** True for `true` in any case. Anything else but `false` is a mistake and counts as false, as OpenTelemetry says. */
   flag(name: string): boolean {
     const text = this.text(name)?.toLowerCase();
-    if (text !== undefined && text !== 'true' && text !== 'false') this.warn(name, 'is neither true nor false');
+    if (text !== undefined && text !== 'true' && text !== 'false')
+      this.warn(name, 'is neither true nor false', 'Set one of them.');
     return text === 'true';
   }
 
@@ -54,7 +55,7 @@ export class Variables {
       const text = this.text(name)?.toLowerCase();
       if (text === undefined) continue;
       if (Object.hasOwn(meanings, text)) return meanings[text];
-      this.warn(name, `is none of ${Object.keys(meanings).join(', ')}`);
+      this.warn(name, `is none of ${Object.keys(meanings).join(', ')}`, 'Set one of them.');
     }
     return undefined;
   }
@@ -83,16 +84,23 @@ export class Variables {
       const text = this.text(name);
       if (text === undefined) continue;
       const url = URL.canParse(text) ? new URL(text) : undefined;
-      if (url === undefined || !/^https?:$/.test(url.protocol)) this.warn(name, 'is no http: or https: address');
-      else if (url.username !== '' || url.password !== '') this.warn(name, 'must hold no user and no password');
-      else return text;
+      if (url === undefined || !/^https?:$/.test(url.protocol)) {
+        this.warn(name, 'is no http: or https: address', 'Begin it with http:// or https://.');
+      } else if (url.username !== '' || url.password !== '') {
+        this.warn(name, 'must hold no user and no password', 'Send them in a header.');
+      } else return text;
     }
     return undefined;
   }
 
-  /** Remembers what is wrong with a variable. */
-  warn(name: string, problem: string): void {
-    this.warnings.push(`${name} ${problem}; it is ignored.`);
+  /** Remembers what is wrong with a variable, and what to do. */
+  warn(name: string, problem: string, remedy: string): void {
+    this.say(`${name} ${problem}; it is ignored. ${remedy}`);
+  }
+
+  /** Remembers a warning, once: several options may come from one variable. */
+  say(warning: string): void {
+    if (!this.warnings.includes(warning)) this.warnings.push(warning);
   }
 
   #textOf(name: string): string | undefined {
@@ -103,7 +111,7 @@ export class Variables {
       value = null;
     }
     if (value === undefined || typeof value === 'string') return value;
-    if (!this.#reported.has(name)) this.warn(name, 'is no text');
+    if (!this.#reported.has(name)) this.warn(name, 'is no text', 'Give variables as texts, as process.env does.');
     this.#reported.add(name);
     return undefined;
   }
@@ -114,7 +122,7 @@ export class Variables {
       if (text === undefined) continue;
       const value = /^[+-]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
       if (fits(value)) return value;
-      this.warn(name, problem);
+      this.warn(name, problem, 'Set one, or unset it.');
     }
     return undefined;
   }
@@ -129,7 +137,8 @@ export class Variables {
         if (key === '') throw new RangeError();
         pairs.set(key, decode(part.slice(at + 1).trim()));
       } catch {
-        this.warn(name, `has an item that is no ${between === '=' ? 'name=value' : 'name:value'}`);
+        const pair = between === '=' ? 'name=value' : 'name:value';
+        this.warn(name, `has an item that is no ${pair}`, `Write ${pair} for each, names and values percent-encoded.`);
         return new Map();
       }
     }
