@@ -90,6 +90,8 @@ export class Deliveries {
 
   async open(call: Call): Promise<void> {
     for (const { exporter } of this.#lines) {
+      // A start that failed at a later exporter is tried again.
+      if (this.#opened.includes(exporter)) continue;
       await exporter.open?.(call);
       this.#opened.push(exporter);
     }
