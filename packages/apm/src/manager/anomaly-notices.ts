@@ -7,19 +7,28 @@ import { sentenceOf } from '../seams/health-source.js';
 export interface NoticeStats {
   readonly sent: number;
   readonly failed: number;
+  /** Given up because too many were on their way already. */
+  readonly dropped: number;
 }
 
 const sendTimeoutMs = 10_000;
+/** Notifications on their way to one notifier at a time: more than operations go wrong at once in all but a storm. */
+const mostAtOnce = 100;
 
-/** Tells notifiers of anomalies. A notifier that fails is counted and told of; it holds up nobody. */
+interface Line {
+  readonly notifier: Notifier;
+  readonly running: Set<Promise<void>>;
+}
+
+/** Tells notifiers of anomalies. A notifier that fails is counted and told of, what one that hangs does not get is counted; it holds up nobody. */
 export class AnomalyNotices {
-  readonly #notifiers: readonly Notifier[];
+  readonly #lines: readonly Line[];
   readonly #clock: Clock;
   readonly #secrets: SecretResolver | undefined;
-  readonly #running = new Set<Promise<void>>();
   readonly #onFailed: (notifier: string, error: unknown) => void;
   #sent = 0;
   #failed = 0;
+  #dropped = 0;
 
   constructor(
     notifiers: readonly Notifier[],
@@ -28,26 +37,30 @@ export class AnomalyNotices {
     onFailed: (notifier: string, error: unknown) => void,
   ) {
     this.#onFailed = onFailed;
-    this.#notifiers = notifiers;
+    this.#lines = notifiers.map((notifier) => ({ notifier, running: new Set() }));
     this.#clock = clock;
     this.#secrets = secrets;
   }
 
   get stats(): NoticeStats {
-    return { sent: this.#sent, failed: this.#failed };
+    return { sent: this.#sent, failed: this.#failed, dropped: this.#dropped };
   }
 
-  /** Sends the anomaly as it is now to every notifier. */
+  /** Sends the anomaly as it is now to every notifier that has room. */
   announce(anomaly: PerformanceAnomaly): void {
-    for (const notifier of this.#notifiers) {
-      const sending = this.#send(notifier, notificationOf(anomaly)).finally(() => this.#running.delete(sending));
-      this.#running.add(sending);
+    for (const { notifier, running } of this.#lines) {
+      if (running.size >= mostAtOnce) {
+        this.#dropped += 1;
+        continue;
+      }
+      const sending = this.#send(notifier, notificationOf(anomaly)).finally(() => running.delete(sending));
+      running.add(sending);
     }
   }
 
   /** Waits for what is on its way. */
   async settled(): Promise<void> {
-    await Promise.all(this.#running);
+    await Promise.all(this.#lines.flatMap(({ running }) => [...running]));
   }
 
   async #send(notifier: Notifier, notification: Notification): Promise<void> {
