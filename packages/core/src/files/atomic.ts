@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
+import { link, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { storageError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
+import { acquireFileLock } from './file-lock.js';
+import { lacksHardLinks } from './hard-links.js';
+
+/** Milliseconds until a lock that another process has is asked for again; it has it for one rename. */
+const lockedWaitMs = 10;
 
 /** What a folder is made with. */
 export interface EnsureFolderOptions {
@@ -79,6 +84,10 @@ export async function writeFileAtomic(
  * The file is there, whole and durable: with these bytes where there was none, else as it was. Of several processes that
  * do this at once one is first. The folder must exist.
  *
+ * A hard link does it in one step. A file system without them, such as FAT or some network mounts, gets a lock file beside
+ * the place while the file is moved there: a crash leaves no part of a file, and the lock of a process that ended is taken
+ * over. There, only writers that use this function see each other.
+ *
  * @returns Whether the file was made here.
  * @throws {MnopsError} `MNOPS_CORE_STORAGE_FAILED`.
  */
@@ -89,7 +98,13 @@ export async function writeFileOnce(
 ): Promise<boolean> {
   try {
     await throughTemporary(path, bytes, options, async (temporary) => {
-      await link(temporary, path);
+      try {
+        await link(temporary, path);
+      } catch (error) {
+        if (!lacksHardLinks(error)) throw error;
+        await moveOnce(temporary, path);
+        return;
+      }
       await unlink(temporary).catch(() => undefined);
     });
   } catch (error) {
@@ -98,6 +113,39 @@ export async function writeFileOnce(
   }
   await syncFolder(dirname(path));
   return true;
+}
+
+/** Moves a file to a place where none is, without hard links. @throws An error with the code `EEXIST` where one is. */
+async function moveOnce(temporary: string, path: string): Promise<void> {
+  for (;;) {
+    if (await exists(path)) throw Object.assign(new Error('The file exists.'), { code: 'EEXIST' });
+    let lock: Awaited<ReturnType<typeof acquireFileLock>>;
+    try {
+      lock = await acquireFileLock(`${path}.lock`, { purpose: 'make a file once' });
+    } catch (error) {
+      if (codeOf(error) !== 'MNOPS_CORE_LOCKED') throw error;
+      await new Promise((resolve) => setTimeout(resolve, lockedWaitMs));
+      continue;
+    }
+    try {
+      // Another process may have been first, and given its lock free, since the look.
+      if (await exists(path)) continue;
+      await rename(temporary, path);
+      return;
+    } finally {
+      await lock.release();
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** Writes a file beside the place, lets it be moved there, and leaves nothing behind when that fails. */

@@ -3,6 +3,7 @@ import { link, readFile, readlink, rename, stat, unlink, utimes, writeFile } fro
 import { hostname } from 'node:os';
 import { coreError, storageError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
+import { lacksHardLinks } from './hard-links.js';
 import { processIdentity } from './process-identity.js';
 
 /** Who holds a lock. */
@@ -171,7 +172,7 @@ async function linked(existing: string, path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
-    if (codeOf(error) !== 'EPERM' && codeOf(error) !== 'ENOTSUP' && codeOf(error) !== 'ENOSYS') throw error;
+    if (!lacksHardLinks(error)) throw error;
   }
   // A file system without hard links: exclusive creation, with a moment in which the owner cannot be read.
   try {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memorySnapshot } from '../testing/memory-snapshot.js';
 import { testCall } from '../testing/test-call.js';
-import { checkRestored, manifestSink, readManifest } from './manifest.js';
+import { checkRestored, manifestSink, portablePath, readManifest } from './manifest.js';
 
 async function* parts(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text);
@@ -111,4 +111,10 @@ describe('the manifest of a snapshot', () => {
     await writeFile(join(folder, 'manifest.json'), '{}');
     await expect(readManifest(snapshot.reader, 'the shop', call)).rejects.toBe(reason);
   });
+});
+
+it('names files with slashes where the system has backslashes, and leaves a backslash that is part of a name', () => {
+  expect(portablePath('traces\\one.trc', '\\')).toBe('traces/one.trc');
+  expect(portablePath('traces/one.trc', '\\')).toBe('traces/one.trc');
+  expect(portablePath('odd\\name', '/')).toBe('odd\\name');
 });

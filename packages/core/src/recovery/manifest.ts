@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { coreError, storageError } from '../errors/core-error.js';
 import { codeOf, MnopsError } from '../errors/mnops-error.js';
@@ -51,7 +51,8 @@ export function manifestSink(sink: SnapshotSink, call: Call): ManifestSink {
   };
   return {
     async add(entry, body) {
-      files.set(entry.path, await write(entry, body));
+      const path = portablePath(entry.path);
+      files.set(path, await write({ ...entry, path }, body));
     },
     async finish() {
       const manifest = JSON.stringify({ version: 1, files: Object.fromEntries(files) });
@@ -106,6 +107,12 @@ export async function checkRestored(folder: string, what: string, call: Call): P
   return { files: manifest.paths.length, bytes };
 }
 
+/** A relative path with `/` between its segments, wherever it was made: a snapshot may be restored on another system. */
+export function portablePath(path: string, separator: string = sep): string {
+  // Elsewhere than on Windows, a backslash is a letter of a name.
+  return separator === '/' ? path : path.replaceAll(separator, '/');
+}
+
 async function textOf(from: Pick<SnapshotReader, 'read'>, what: string, call: Call): Promise<string> {
   const parts: Uint8Array[] = [];
   const seen = { bytes: 0, crc32: 0 };
@@ -131,7 +138,9 @@ function filesOf(text: string, what: string): ReadonlyMap<string, SavedFile> {
   if (typeof manifest.files !== 'object' || manifest.files === null) throw notWhole(what, `${manifestPath} is damaged`);
   const files = new Map(Object.entries(manifest.files) as [string, Partial<SavedFile> | null][]);
   for (const [path, saved] of files) {
-    const isInside = !path.split('/').some((segment) => ['', '.', '..'].includes(segment));
+    const isInside = !portablePath(path)
+      .split('/')
+      .some((segment) => ['', '.', '..'].includes(segment));
     if (isInside && typeof saved?.bytes === 'number' && typeof saved.crc32 === 'number') continue;
     throw notWhole(what, `${manifestPath} is damaged`);
   }
