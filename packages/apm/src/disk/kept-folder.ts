@@ -83,6 +83,7 @@ export class KeptFolder {
       maxBytes: maxDiskBytes,
       maxAgeMs,
       now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
     });
     if (history !== undefined) {
       const damaged = (damage: StorageDamage): void => this.#tell(damage);

@@ -27,7 +27,16 @@ export interface TraceSegmentsOptions {
   readonly folder: string;
   readonly maxBytes: number;
   readonly maxAgeMs: number;
+  /** Epoch milliseconds. */
   readonly now: () => number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic: () => number;
+}
+
+/** How a file was when it was looked at, and when its last write was by the clock that never jumps. */
+interface Sight {
+  readonly modifiedMs: number;
+  readonly sinceMs: number;
 }
 
 /**
@@ -42,6 +51,7 @@ export class TraceSegments {
   /** Bytes of all files as of the last look, and what was appended since. */
   #bytes = 0;
   #lastName = 0;
+  readonly #sights = new Map<string, Sight>();
   removed = 0;
 
   constructor(options: TraceSegmentsOptions) {
@@ -100,11 +110,12 @@ export class TraceSegments {
 
   /** Removes what is too old or too much. */
   async prune(room = 0): Promise<void> {
-    const { maxBytes, maxAgeMs, now } = this.#options;
+    const { maxBytes, maxAgeMs, monotonic } = this.#options;
     const segments = await this.list();
+    this.#look(segments);
     let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     for (const segment of segments.toReversed()) {
-      const old = now() - segment.modifiedMs > maxAgeMs;
+      const old = monotonic() - (this.#sights.get(segment.file)?.sinceMs ?? monotonic()) > maxAgeMs;
       // Names go on after a wall clock was put back, times of files do not.
       if (!old && bytes + room <= maxBytes) continue;
       if (segment.file === this.#current?.file) await this.close();
@@ -115,6 +126,20 @@ export class TraceSegments {
       this.removed += 1;
     }
     this.#bytes = bytes;
+  }
+
+  /**
+   * Notes when each file was written to. The wall clock is asked once for each write: when it jumps later, no file becomes
+   * older or younger by that.
+   */
+  #look(segments: readonly Segment[]): void {
+    const { now, monotonic } = this.#options;
+    const files = new Set(segments.map(({ file }) => file));
+    for (const file of this.#sights.keys()) if (!files.has(file)) this.#sights.delete(file);
+    for (const { file, modifiedMs } of segments) {
+      if (this.#sights.get(file)?.modifiedMs === modifiedMs) continue;
+      this.#sights.set(file, { modifiedMs, sinceMs: monotonic() - Math.max(0, now() - modifiedMs) });
+    }
   }
 
   /** Ends the file that is written to. */
