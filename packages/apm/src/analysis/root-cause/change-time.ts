@@ -85,11 +85,12 @@ function pointsOf(change: Change, during: Profile): Point[] {
   }
   const samples = place === undefined ? [] : during.samplesOf(place);
   const weight = perTrace / Math.max(1, samples.length);
-  if (signal === 'errors') return samples.map(({ atMs, failed }) => ({ atMs, value: Number(failed), weight }));
+  if (signal === 'errors')
+    return samples.map(({ startMs, failed }) => ({ atMs: startMs, value: Number(failed), weight }));
   const usual = Math.log(medianOf(change.then ?? []) + noiseMs);
   const unusual = Math.max(usual + 0.2, Math.log(change.after + noiseMs));
-  return samples.map(({ atMs, ms }) => ({
-    atMs,
+  return samples.map(({ startMs, ms }) => ({
+    atMs: startMs,
     value: Math.min(1, Math.max(0, (Math.log(ms + noiseMs) - usual) / (unusual - usual))),
     weight,
   }));

@@ -17,7 +17,9 @@ export function exclusiveMs(step: Step): number {
     return only === undefined ? endMs - startMs : endMs - startMs - overlapMs(step, only);
   }
   const others = children.map((child) => stretchOf(step, child));
-  if (beside !== undefined) for (const other of beside) if (other !== step) others.push(other);
+  if (beside !== undefined) {
+    for (const other of beside) if (other !== step && other.span.kind === 'client') others.push(other);
+  }
   others.sort((a, b) => a.startMs - b.startMs);
   let covered = 0;
   let reached = startMs;
@@ -32,9 +34,10 @@ export function exclusiveMs(step: Step): number {
   return Math.max(0, endMs - startMs - covered);
 }
 
+/** What the parent called, where calls to other services are among it. */
 function besideOf(step: Step, parent: Step | undefined): readonly Step[] | undefined {
-  if (step.span.kind === 'client' || parent === undefined || parent.clients.length === 0) return undefined;
-  return parent.children.length <= maxSiblings ? parent.clients : undefined;
+  if (step.span.kind === 'client' || parent === undefined || parent.clients === 0) return undefined;
+  return parent.children.length <= maxSiblings ? parent.children : undefined;
 }
 
 interface Stretch {

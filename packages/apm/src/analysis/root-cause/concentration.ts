@@ -141,13 +141,13 @@ function partsOf(change: Change, key: Key, faulty: Profile): Map<string, Part> {
   if (now === undefined) return parts;
   if (isTime(change)) {
     const usualMs = sumOf(then, ({ ms, count }) => ms * count) / sumOf(then, ({ count }) => count);
-    for (const sample of now) add(sample[key], sample.count, (sample.ms - usualMs) * sample.count, sample);
+    for (const sample of now) add(sample.by?.[key], sample.count, (sample.ms - usualMs) * sample.count, sample);
     return parts;
   }
   const isNew = change.signal !== 'errors';
   for (const sample of now) {
     const isBad = isNew || sample.failed;
-    add(sample[key], isNew ? 0 : sample.count, isBad ? sample.count : 0);
+    add(sample.by?.[key], isNew ? 0 : sample.count, isBad ? sample.count : 0);
   }
   // Work that is new: the versions that do not do it had none of the harm, however much they did.
   if (isNew) for (const [name, calls] of faulty.originsOf(service, key)) add(name, calls, 0);
@@ -160,7 +160,7 @@ function callsBefore({ happening, then = [], service }: Change, key: Key, normal
   const add = (name: string | undefined, count: number): void => {
     if (name !== undefined) calls.set(name, (calls.get(name) ?? 0) + count);
   };
-  if (happening === undefined) for (const sample of then) add(sample[key], sample.count);
+  if (happening === undefined) for (const { by, count } of then) add(by?.[key], count);
   else normal.eachRun(happening, (run) => add(happening.run.origins[run]?.[key], happening.run.counts[run] ?? 1));
   return calls;
 }

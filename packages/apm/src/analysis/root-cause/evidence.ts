@@ -33,8 +33,8 @@ export function evidenceOf(change: Change, where: Concentration): RootCauseEvide
 function afterWithin({ signal, now }: Change, { version, instance }: Concentration): number | undefined {
   if (now === undefined || (version === undefined && instance === undefined)) return undefined;
   const samples = now.filter(
-    (sample) =>
-      (version === undefined || sample.version === version) && (instance === undefined || sample.instance === instance),
+    ({ by }) =>
+      (version === undefined || by?.version === version) && (instance === undefined || by?.instance === instance),
   );
   if (samples.length === 0) return undefined;
   if (signal === 'errors') return samples.filter((sample) => sample.failed).length / samples.length;

@@ -54,7 +54,7 @@ export interface TraceValues {
 export function traceValuesOf(samples: readonly Sample[]): TraceValues {
   const all: TraceValues = { traces: [], values: [], weights: [], times: [], milliseconds: [], counts: [] };
   for (let index = 0; index < samples.length; ) {
-    const { trace, atMs } = samples[index] as Sample;
+    const { trace, startMs } = samples[index] as Sample;
     const first = index;
     let sum = 0;
     let milliseconds = 0;
@@ -69,7 +69,7 @@ export function traceValuesOf(samples: readonly Sample[]): TraceValues {
     all.traces.push(trace);
     all.values.push(sum / (index - first));
     all.weights.push(counts / (index - first));
-    all.times.push(atMs);
+    all.times.push(startMs);
     all.milliseconds.push(milliseconds);
     all.counts.push(counts);
   }

@@ -165,7 +165,7 @@ function examplesOf(changes: readonly Change[], { version }: Concentration, { re
   const ids = new Set<string>();
   for (const { signal, now = [], traceIds = [] } of changes) {
     for (const id of traceIds) if (id !== '') ids.add(id);
-    const samples = now.filter((sample) => version === undefined || sample.version === version);
+    const samples = now.filter((sample) => version === undefined || sample.by?.version === version);
     const worst =
       signal === 'errors' ? samples.filter((sample) => sample.failed) : samples.toSorted((a, b) => b.ms - a.ms);
     for (const { trace } of worst.slice(0, 3)) ids.add(recording.traces[trace]?.traceId ?? '');

@@ -26,13 +26,14 @@ export interface Place {
 export interface Sample {
   /** Number of its trace in the recording. */
   readonly trace: number;
-  readonly version: string | undefined;
-  readonly instance: string | undefined;
+  /** Whom it is charged to. */
+  readonly by: Origin | undefined;
   /** Milliseconds that nothing below it explains. */
   readonly ms: number;
   /** The span failed, and nothing that it called did. */
   readonly failed: boolean;
-  readonly atMs: number;
+  /** When it began. */
+  readonly startMs: number;
   /** How many spans it stands for. */
   readonly count: number;
 }
@@ -168,17 +169,12 @@ export class Recording {
     const { run, children, lines, span, startMs, count } = step;
     push(run, trace, startMs, count, step.origin);
     const { place, origin } = this.#placeOf(step);
-    const failed = failedItself(step);
-    if (failed) place.failures += 1;
-    place.samples.push({
-      trace,
-      version: origin?.version,
-      instance: origin?.instance,
-      ms: exclusiveMs(step),
-      failed,
-      atMs: startMs,
-      count,
-    });
+    step.trace = trace;
+    step.by = origin;
+    step.ms = exclusiveMs(step);
+    step.failed = failedItself(step);
+    if (step.failed) place.failures += 1;
+    place.samples.push(step);
     for (const child of children) happen(run, 'call', child.run);
     for (const line of lines) happen(run, 'line', line, line);
     for (const { name, attributes } of span.events) {

@@ -3,10 +3,10 @@ import { adjustedCountOf } from '../../sampling/adjusted-count.js';
 import { type Origin, operationOf, originOf } from '../span-facts.js';
 import type { LogRecord } from './inputs.js';
 import type { LogTemplate, LogTemplates } from './log-templates.js';
-import type { Run, Runs } from './recording.js';
+import type { Run, Runs, Sample } from './recording.js';
 
 /** One span of a trace, joined with the others. */
-export interface Step {
+export interface Step extends Sample {
   readonly span: Span;
   readonly origin: Origin;
   readonly run: Run;
@@ -16,11 +16,16 @@ export interface Step {
   /** Never before the start, whatever the span says. */
   readonly endMs: number;
   children: Step[];
-  /** Those of its children that wait for another service. */
-  clients: Step[];
+  /** How many of its children wait for another service. */
+  clients: number;
   parent: Step | undefined;
   /** Lines that the service wrote during the span. */
   lines: LogTemplate[];
+  // What it adds to its place, once it is recorded. In the span itself: an object more for each costs more than the rest.
+  trace: number;
+  by: Origin | undefined;
+  ms: number;
+  failed: boolean;
 }
 
 /** The spans of one trace, joined with each other. */
@@ -70,9 +75,13 @@ export class TraceReader {
         startMs,
         endMs: durationMs > 0 ? startMs + durationMs : startMs,
         children: noSteps,
-        clients: noSteps,
+        clients: 0,
         parent: undefined,
         lines: noLines,
+        trace: -1,
+        by: undefined,
+        ms: 0,
+        failed: false,
       };
       if (span.traceId !== traceId || steps.length === 0) {
         traceId = span.traceId;
@@ -124,10 +133,7 @@ function joined(traceId: string, steps: readonly Step[]): TraceSteps {
     if (parent !== undefined && parent !== step) {
       if (parent.children === noSteps) parent.children = [step];
       else parent.children.push(step);
-      if (step.span.kind === 'client') {
-        if (parent.clients === noSteps) parent.clients = [step];
-        else parent.clients.push(step);
-      }
+      if (step.span.kind === 'client') parent.clients += 1;
       step.parent = parent;
     } else if (step.startMs < rootMs) {
       rootMs = step.startMs;
