@@ -1,8 +1,7 @@
-import { quantileSorted } from 'simple-statistics';
 import type { Change } from './compare.js';
 import { noiseMs } from './moments.js';
 import type { Profile } from './profile.js';
-import type { Sample } from './recording.js';
+import { quantileOf } from './quantiles.js';
 
 /** How far the time that trouble is said to begin at may be off, in milliseconds. */
 export const uncertainMs = 75_000;
@@ -19,6 +18,8 @@ interface Point {
   /** How much it looks like the trouble, 0 to 1. */
   readonly value: number;
   readonly weight: number;
+  /** How many it stands for. */
+  readonly count: number;
 }
 
 /**
@@ -48,26 +49,38 @@ function clearestSplit(points: readonly Point[], atMs: number, least: number): n
   if (all.weight === 0) return undefined;
   const spread = Math.sqrt(Math.max(1e-4, all.squares / all.weight - (all.values / all.weight) ** 2));
   let [best, bestIndex] = [least, undefined as number | undefined];
-  let [weight, values] = [0, 0];
+  // Points that stand for many say less than so many points would (Kish); 1 where each stands for one.
+  const independence = all.counts / all.countSquares;
+  let [weight, values, counts] = [0, 0, 0];
   points.forEach((point, index) => {
     const hasPoints = index >= minPoints && index <= points.length - minPoints;
     if (hasPoints && Math.abs(point.atMs - atMs) <= uncertainMs && point.atMs > (points[index - 1]?.atMs ?? 0)) {
       const [left, right] = [values / weight, (all.values - values) / (all.weight - weight)];
-      const apart = ((right - left) / spread) * Math.sqrt((index * (points.length - index)) / points.length);
+      const size = (counts * (all.counts - counts)) / all.counts;
+      const apart = ((right - left) / spread) * Math.sqrt(size * independence);
       if (apart > best) [best, bestIndex] = [apart, index];
     }
     weight += point.weight;
     values += point.weight * point.value;
+    counts += point.count;
   });
   return bestIndex;
 }
 
-function sumsOf(points: readonly Point[]): { weight: number; values: number; squares: number } {
-  const sums = { weight: 0, values: 0, squares: 0 };
-  for (const { weight, value } of points) {
+function sumsOf(points: readonly Point[]): {
+  weight: number;
+  values: number;
+  squares: number;
+  counts: number;
+  countSquares: number;
+} {
+  const sums = { weight: 0, values: 0, squares: 0, counts: 0, countSquares: 0 };
+  for (const { weight, value, count } of points) {
     sums.weight += weight;
     sums.values += weight * value;
     sums.squares += weight * value * value;
+    sums.counts += count;
+    sums.countSquares += count ** 2;
   }
   return sums;
 }
@@ -76,27 +89,29 @@ function pointsOf(change: Change, during: Profile): Point[] {
   const { happening, place, signal, perTrace } = change;
   if (happening !== undefined) {
     const isMore = change.after > change.before;
-    const values: { atMs: number; value: number }[] = [];
+    const { at, counts } = happening.run;
+    const values: Omit<Point, 'weight'>[] = [];
     during.eachRun(happening, (run, has) => {
-      values.push({ atMs: happening.run.at[run] ?? 0, value: Number(has === isMore) });
+      values.push({ atMs: at[run] ?? 0, value: Number(has === isMore), count: counts[run] ?? 1 });
     });
-    const weight = perTrace / Math.max(1, values.length);
-    return values.map((point) => ({ ...point, weight }));
+    return weighed(values, perTrace);
   }
   const samples = place === undefined ? [] : during.samplesOf(place);
-  const weight = perTrace / Math.max(1, samples.length);
-  if (signal === 'errors')
-    return samples.map(({ startMs, failed }) => ({ atMs: startMs, value: Number(failed), weight }));
-  const usual = Math.log(medianOf(change.then ?? []) + noiseMs);
+  const usual = Math.log(quantileOf(change.then ?? [], 0.5) + noiseMs);
   const unusual = Math.max(usual + 0.2, Math.log(change.after + noiseMs));
-  return samples.map(({ startMs, ms }) => ({
+  const values = samples.map(({ startMs, ms, failed, count }) => ({
     atMs: startMs,
-    value: Math.min(1, Math.max(0, (Math.log(ms + noiseMs) - usual) / (unusual - usual))),
-    weight,
+    value:
+      signal === 'errors'
+        ? Number(failed)
+        : Math.min(1, Math.max(0, (Math.log(ms + noiseMs) - usual) / (unusual - usual))),
+    count,
   }));
+  return weighed(values, perTrace);
 }
 
-function medianOf(samples: readonly Sample[]): number {
-  if (samples.length === 0) return 0;
-  return quantileSorted(Array.from(Float64Array.from(samples, ({ ms }) => ms).sort()), 0.5);
+/** Shares what a change weighs out, to each as many as it stands for. */
+function weighed(values: readonly Omit<Point, 'weight'>[], weight: number): Point[] {
+  const all = values.reduce((sum, { count }) => sum + count, 0);
+  return values.map(({ atMs, value, count }) => ({ atMs, value, weight: (weight / Math.max(1, all)) * count, count }));
 }

@@ -1,7 +1,8 @@
-import { median, quantileSorted } from 'simple-statistics';
+import { median } from 'simple-statistics';
 import { certaintyOf, deviationOfShares, normalDeviation } from './likelihood.js';
 import type { Moments } from './moments.js';
 import type { Profile } from './profile.js';
+import { quantileOf } from './quantiles.js';
 import type { Happening, Place, Sample } from './recording.js';
 
 /** A change of one place between two windows, in the terms that evidence is given in. */
@@ -72,8 +73,8 @@ export function slowerPlaces(normal: Profile, faulty: Profile, lenience = 1): Ch
     changes.push({
       ...whereOf(place),
       signal: place.kind,
-      before: percentile(then),
-      after: percentile(now),
+      before: quantileOf(then, 0.9),
+      after: quantileOf(now, 0.9),
       perTrace,
       then,
       now,
@@ -168,10 +169,4 @@ function failuresOf(samples: readonly Sample[]): { failed: number; share: number
 
 function whereOf({ service, operation, caller }: Place): Pick<Change, 'service' | 'operation' | 'caller'> {
   return { service, operation, caller };
-}
-
-/** P90 in milliseconds, 0 without samples. */
-function percentile(samples: readonly Sample[]): number {
-  if (samples.length === 0) return 0;
-  return quantileSorted(Array.from(Float64Array.from(samples, ({ ms }) => ms).sort()), 0.9);
 }

@@ -1,6 +1,6 @@
-import { quantile } from 'simple-statistics';
 import type { Change } from './compare.js';
 import type { Concentration } from './concentration.js';
+import { quantileOf } from './quantiles.js';
 
 /** One thing that speaks for a candidate. */
 export interface RootCauseEvidence {
@@ -37,11 +37,11 @@ function afterWithin({ signal, now }: Change, { version, instance }: Concentrati
       (version === undefined || by?.version === version) && (instance === undefined || by?.instance === instance),
   );
   if (samples.length === 0) return undefined;
-  if (signal === 'errors') return samples.filter((sample) => sample.failed).length / samples.length;
-  return quantile(
-    samples.map((sample) => sample.ms),
-    0.9,
-  );
+  if (signal !== 'errors') return quantileOf(samples, 0.9);
+  const [all, failed] = [samples, samples.filter((sample) => sample.failed)].map((some) =>
+    some.reduce((sum, { count }) => sum + count, 0),
+  ) as [number, number];
+  return failed / all;
 }
 
 /** Characters of a line that evidence quotes. */

@@ -23,6 +23,37 @@ export function medianDeviation(values: Float64Array, middle: number): number {
   return between(deviations, (values.length - 1) / 2);
 }
 
+/** What a quantile is taken of: a time, and how many it stands for. */
+interface Counted {
+  readonly ms: number;
+  readonly count: number;
+}
+
+/**
+ * A quantile of times, each as often as it stands for: `sortedQuantile` of a list that has every one of them. 0 without
+ * any.
+ */
+export function quantileOf(samples: readonly Counted[], share: number): number {
+  const [first] = samples;
+  if (first === undefined) return 0;
+  if (samples.every(({ count }) => count === first.count)) {
+    return sortedQuantile(Float64Array.from(samples, ({ ms }) => ms).sort(), share);
+  }
+  const inOrder = samples.toSorted((a, b) => a.ms - b.ms);
+  const all = inOrder.reduce((sum, { count }) => sum + count, 0);
+  const place = Math.max(0, (all - 1) * share);
+  let before = 0;
+  let previousMs = inOrder[0]?.ms ?? 0;
+  for (const { ms, count } of inOrder) {
+    // Those of one time lie from `before` to one before the next; from the last of one time to the first of the next it rises.
+    if (place < before) return previousMs + (place - (before - 1)) * (ms - previousMs);
+    if (place <= before + count - 1) return ms;
+    before += count;
+    previousMs = ms;
+  }
+  return previousMs;
+}
+
 function firstFrom(values: Float64Array, least: number): number {
   let [low, high] = [0, values.length];
   while (low < high) {

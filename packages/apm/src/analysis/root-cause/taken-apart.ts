@@ -32,8 +32,8 @@ export interface Step extends Sample {
 export interface TraceSteps {
   readonly traceId: string;
   readonly steps: readonly Step[];
-  /** The same by the id of the span. */
-  readonly byId: ReadonlyMap<string, Step>;
+  /** The same by the id of the span, where lines are looked for. */
+  readonly byId: ReadonlyMap<string, Step> | undefined;
   readonly startMs: number;
   /** Of the longest span: clocks of services differ, so that first and last of all spans may be seconds apart. */
   readonly durationMs: number;
@@ -48,10 +48,13 @@ const noLines: LogTemplate[] = [];
 /** Joins spans, and the lines that were written in them, into traces. One instance serves both windows of a comparison. */
 export class TraceReader {
   readonly #runs: Runs;
+  readonly #hasLines: boolean;
   readonly #programs = new Map<Span['resource'], Program>();
 
-  constructor(runs: Runs) {
+  /** @param hasLines - Whether lines are to be attached. */
+  constructor(runs: Runs, hasLines: boolean) {
     this.#runs = runs;
+    this.#hasLines = hasLines;
   }
 
   read(spans: Iterable<Span>): TraceSteps[] {
@@ -90,7 +93,7 @@ export class TraceReader {
       }
       steps.push(step);
     }
-    return Array.from(traces, ([id, own]) => joined(id, own));
+    return Array.from(traces, ([id, own]) => joined(id, own, this.#hasLines));
   }
 
   #programOf(resource: Span['resource']): Program {
@@ -118,7 +121,7 @@ interface Program {
   readonly runs: Map<string, Run>;
 }
 
-function joined(traceId: string, steps: readonly Step[]): TraceSteps {
+function joined(traceId: string, steps: readonly Step[], hasLines: boolean): TraceSteps {
   const byId = new Map<string, Step>();
   for (const step of steps) byId.set(step.span.spanId, step);
   // Clocks of services differ: the first span that no other one called says when the trace began.
@@ -143,7 +146,7 @@ function joined(traceId: string, steps: readonly Step[]): TraceSteps {
   return {
     traceId,
     steps,
-    byId,
+    byId: hasLines ? byId : undefined,
     startMs: Number.isFinite(rootMs) ? rootMs : startMs,
     durationMs,
     count: root?.count ?? 1,
@@ -185,7 +188,7 @@ class LinePlaces {
 
   of({ traceId, spanId, service }: LogRecord): Step | undefined {
     const trace = traceId === undefined ? undefined : this.#byTrace.get(traceId);
-    const exact = spanId === undefined || spanId === '' ? undefined : (trace?.byId.get(spanId) ?? this.#anyOf(spanId));
+    const exact = spanId === undefined || spanId === '' ? undefined : (trace?.byId?.get(spanId) ?? this.#anyOf(spanId));
     const step = exact ?? (trace === undefined ? undefined : this.#firstsOf(trace).get(service));
     return step?.origin.service === service ? step : undefined;
   }

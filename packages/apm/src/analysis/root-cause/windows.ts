@@ -82,7 +82,7 @@ function recorded({ normal = [], faulty = [], logs = [], entry = {} }: RankInput
   readonly given: number;
 } {
   const runs = new Runs();
-  const reader = new TraceReader(runs);
+  const reader = new TraceReader(runs, logs.length > 0);
   const isAll = entry.service === undefined && entry.operation === undefined;
   const read = (spans: RankInput['normal']): TraceSteps[] => {
     const traces = reader.read(spans ?? []);
