@@ -11,7 +11,7 @@ const kibibyte = 1024;
 /** Entries of core that stand on several others, which count in full although an application holds them once. */
 const compositeKibibytes: Readonly<Record<string, number>> = {
   testing: 24,
-  audit: 13,
+  audit: 14,
   crypto: 11,
   'object-store': 20,
   kubernetes: 17,
@@ -21,7 +21,7 @@ const compositeKibibytes: Readonly<Record<string, number>> = {
  * Roots that hold more: secrets has five back ends and the four ways to join several; apm has tracing, sampling, delivery,
  * baselines, map, anomalies and forecasts in one process, with parts counted in that are loaded only when they are used.
  */
-const rootKibibytes: Readonly<Record<string, number>> = { secrets: 44, apm: 78 };
+const rootKibibytes: Readonly<Record<string, number>> = { secrets: 44, apm: 80 };
 
 /** Subpaths that hold more: all detectors, forecasts and the ranking of causes; the options of every exporter. */
 const subpathKibibytes: Readonly<Record<string, number>> = { analysis: 24, environment: 26 };
