@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 // #region lifecycle
 import { eventHub, Lifecycle, processHooks } from '@mnops/core/lifecycle';
 
-const events = eventHub<{ 'queue:drained': { items: number } }>();
+const events = eventHub<{ 'queue:drained': { items: number } }>({ 'queue:drained': true });
 let items = 3;
 
 const life = new Lifecycle({
