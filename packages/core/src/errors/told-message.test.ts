@@ -5,6 +5,7 @@ describe('toldMessage', () => {
   it('is the message, in one line, with the code where it does not say it', () => {
     expect(toldMessage(new TypeError('x is\n  no function'))).toBe('x is no function');
     expect(toldMessage(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))).toBe('refused (ECONNREFUSED)');
+    expect(toldMessage(Object.assign(new Error('Away.'), { code: 'X' }))).toBe('Away (X)');
     expect(toldMessage('a text')).toBe('a text');
     expect(toldMessage(new RangeError(''))).toBe('RangeError');
     expect([toldMessage(undefined), toldMessage(null), toldMessage(3)]).toEqual(['undefined', 'object', 'number']);
