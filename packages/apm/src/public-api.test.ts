@@ -2,6 +2,7 @@ import { MnopsError } from '@mnops/core';
 import { testCall } from '@mnops/core/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as analysis from './analysis/index.js';
+import type { APMConfig } from './config.js';
 import { apmConfigFromEnvironment } from './environment/index.js';
 import { instrumentHttp } from './http/index.js';
 import { PerformanceMonitoringManager } from './performance-monitoring-manager.js';
@@ -16,6 +17,7 @@ import { zipkin } from './providers/zipkin/index.js';
 import * as terminal from './terminal/index.js';
 import { spanOf } from './testing/spans.js';
 import { assembleTrace } from './trace.js';
+import { traceFromJson } from './trace-json.js';
 
 const throwing = new Proxy(
   {},
@@ -52,6 +54,7 @@ const values: readonly (readonly [string, unknown])[] = [
   ['a date', new Date()],
   ['no date', new Date(Number.NaN)],
   ['a Map', new Map()],
+  ['a promise', Promise.resolve(1)],
   ['what throws at each look', throwing],
 ];
 
@@ -80,7 +83,36 @@ const detectorCalls = detectors.flatMap((one): (readonly [string, Call])[] => [
 const query = { operation: 'GET /', signal: 'throughput', horizonMs: 1 } as const;
 const selection = { metric: 'http_server_request_duration_seconds', reduce: 'count', windowMs: 1_000 } as const;
 
+const options = [
+  'service',
+  'exporters',
+  'secrets',
+  'notifiers',
+  'queue',
+  'folder',
+  'spool',
+  'store',
+  'sampling',
+  'spanLimits',
+  'analysis',
+  'propagators',
+  'traceOperations',
+  'registerGlobals',
+  'processHooks',
+  'clock',
+  'random',
+] as const satisfies readonly (keyof APMConfig)[];
+
 const calls: readonly (readonly [string, Call])[] = [
+  ...options.map((option): readonly [string, Call] => [
+    `option ${option}`,
+    (value) => new PerformanceMonitoringManager({ [option]: value }),
+  ]),
+  ['option sampling.head', (value) => new PerformanceMonitoringManager({ sampling: { head: value } })],
+  ['option sampling.head.kind', (value) => new PerformanceMonitoringManager({ sampling: { head: { kind: value } } })],
+  ['traceFromJson', (value) => traceFromJson(value)],
+  ['traceFromJson spans', (value) => traceFromJson({ ...trace.toJSON(), spans: value })],
+  ['traceFromJson span', (value) => traceFromJson({ ...trace.toJSON(), spans: [value] })],
   ['new PerformanceMonitoringManager', (value) => new PerformanceMonitoringManager(value)],
   ['start', (value) => apm.start(value)],
   ['flush', (value) => apm.flush(value)],

@@ -34,7 +34,9 @@ export function toldMessage(error: unknown): string {
       .trim();
     for (const [form, left] of forms) told = told.replace(form, left);
     if (told.length > maxCharacters) told = `${told.slice(0, maxCharacters)}…`;
-    return typeof code === 'string' && !told.includes(code) ? `${told.replace(/\.$/, '')} (${code.slice(0, 64)})` : told;
+    return typeof code === 'string' && !told.includes(code)
+      ? `${told.replace(/\.$/, '')} (${code.slice(0, 64)})`
+      : told;
   } catch {
     return 'an error that cannot be read';
   }
