@@ -52,6 +52,7 @@ export class TraceSegments {
   #bytes = 0;
   #lastName = 0;
   readonly #sights = new Map<string, Sight>();
+  #lookedMs = Number.NEGATIVE_INFINITY;
   removed = 0;
 
   constructor(options: TraceSegmentsOptions) {
@@ -129,17 +130,19 @@ export class TraceSegments {
   }
 
   /**
-   * Notes when each file was written to. The wall clock is asked once for each write: when it jumps later, no file becomes
-   * older or younger by that.
+   * Notes when each file was written to. The wall clock is asked at the first look only; what is written later is no older
+   * than the look before. When the wall clock jumps, no file becomes older by that.
    */
   #look(segments: readonly Segment[]): void {
-    const { now, monotonic } = this.#options;
+    const nowMs = this.#options.monotonic();
     const files = new Set(segments.map(({ file }) => file));
     for (const file of this.#sights.keys()) if (!files.has(file)) this.#sights.delete(file);
     for (const { file, modifiedMs } of segments) {
       if (this.#sights.get(file)?.modifiedMs === modifiedMs) continue;
-      this.#sights.set(file, { modifiedMs, sinceMs: monotonic() - Math.max(0, now() - modifiedMs) });
+      const sinceMs = nowMs - Math.max(0, this.#options.now() - modifiedMs);
+      this.#sights.set(file, { modifiedMs, sinceMs: Math.max(sinceMs, this.#lookedMs) });
     }
+    this.#lookedMs = nowMs;
   }
 
   /** Ends the file that is written to. */
