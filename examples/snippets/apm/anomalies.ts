@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+// #region anomalies
 import { PerformanceMonitoringManager } from '@mnops/apm';
 import type { Notifier } from '@mnops/core/spi';
 
@@ -10,7 +11,6 @@ const pager: Notifier = {
   send: async ({ status, text }) => console.log(status, text),
 };
 
-// #region anomalies
 const apm = new PerformanceMonitoringManager({
   service: 'shop',
   notifiers: [pager],

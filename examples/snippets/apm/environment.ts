@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { PerformanceMonitoringManager } from '@mnops/apm';
-import { apmConfigFromEnvironment } from '@mnops/apm/environment';
 
 process.env['OTEL_SERVICE_NAME'] = 'shop';
 process.env['OTEL_PROPAGATORS'] = 'tracecontext,b3';
 process.env['OTEL_BSP_MAX_QUEUE_SIZE'] = 'many';
 
 // #region environment
+import { PerformanceMonitoringManager } from '@mnops/apm';
+import { apmConfigFromEnvironment } from '@mnops/apm/environment';
+
 const { config, warnings } = await apmConfigFromEnvironment(process.env);
 for (const warning of warnings) console.warn(warning);
 const apm = new PerformanceMonitoringManager({ ...config, processHooks: true });

@@ -14,6 +14,7 @@ const server = createServer((_request, response) => response.end('[]')).listen(0
 await once(server, 'listening');
 // One trace of two spans: the request as fetch sent it, and as the server got it.
 await (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/items?token=abc`)).json();
+server.close();
 // #endregion
 
 while (apm.stats().spans.ended < 2) await new Promise((resolve) => setImmediate(resolve));
@@ -24,5 +25,4 @@ assert.equal(new Set(found.map(({ traceId }) => traceId)).size, 1);
 assert.equal(found.find(({ kind }) => kind === 'server')?.attributes['url.query'], 'token=REDACTED');
 undo();
 server.closeAllConnections();
-server.close();
 await apm.stop();

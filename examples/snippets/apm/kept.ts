@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// #region folder
 import { PerformanceMonitoringManager } from '@mnops/apm';
 
-const folder = await mkdtemp(join(tmpdir(), 'mnops-apm-'));
-
-// #region folder
+const folder = 'data/apm';
 const apm = new PerformanceMonitoringManager({ service: 'shop', folder });
 apm.on('storage:damaged', ({ file, records }) => console.warn(`${file}: ${records} records lost`));
 await apm.start();
@@ -22,20 +18,8 @@ for await (const trace of next.findTraces({ limit: 10 })) console.log(trace.trac
 
 assert.equal(usual?.count, 1);
 
-// #region hours
-const monday = next.baselines({ operation: 'GET /items', at: new Date('2026-01-05T09:30:00Z') });
-console.log(monday[0]?.bucket, monday[0]?.durationMs.p95);
-// #endregion
-
-// #region metric
-next.recordMetric({ name: 'queue.depth', kind: 'gauge', value: 12, attributes: { queue: 'mail' } });
-const [depth] = next.baselines({ kind: 'metric', operation: 'queue.depth' });
-console.log(depth?.labels, depth?.durationMs.mean);
-// #endregion
-
-assert.deepEqual([depth?.labels, depth?.durationMs.mean], [{ queue: 'mail' }, 12]);
-
 // #region snapshot
+// Continues the example above.
 const other = new PerformanceMonitoringManager({ service: 'shop' });
 const text = JSON.stringify(next.exportSnapshot()); // to another process, in any way
 other.mergeSnapshot(JSON.parse(text));
@@ -44,4 +28,3 @@ console.log(other.baselines().length, other.serviceMap().services);
 
 assert.equal(other.baselines({ operation: 'GET /items' })[0]?.count, 1);
 await next.stop();
-await rm(folder, { recursive: true });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+// #region query
 import { PerformanceMonitoringManager } from '@mnops/apm';
 import { callOf } from '@mnops/core';
 
@@ -9,7 +10,6 @@ for (let i = 0; i < 100; i += 1) {
   apm.trace('GET /items', { kind: 'server', attributes }, () => undefined);
 }
 
-// #region query
 const requests = { metric: 'http_server_request_duration_seconds', reduce: 'increase', windowMs: 60_000 } as const;
 const errors = { ...requests, match: { status_class: '5xx' }, by: ['version'] };
 const ratio = { part: errors, whole: { ...requests, by: ['version'] } };

@@ -1,22 +1,20 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { PerformanceMonitoringManager } from '@mnops/apm';
-import { otlp } from '@mnops/apm/otlp';
 
-const folder = await mkdtemp(join(tmpdir(), 'mnops-apm-'));
 const receiver = createServer((request, response) => request.resume().on('end', () => response.end('{}')));
 await once(receiver.listen(0, '127.0.0.1'), 'listening');
 const { port } = receiver.address() as AddressInfo;
-const url = `http://127.0.0.1:${port}`;
+process.env['OTLP_URL'] = `http://127.0.0.1:${port}`;
 await new Promise((resolve) => receiver.close(resolve));
 
 // #region outage
-const config = { service: 'shop', folder, processHooks: true, exporters: [otlp({ url })] };
+import { PerformanceMonitoringManager } from '@mnops/apm';
+import { otlp } from '@mnops/apm/otlp';
+
+const url = process.env['OTLP_URL'] ?? 'http://localhost:4318';
+const config = { service: 'shop', folder: 'data/apm', processHooks: true, exporters: [otlp({ url })] };
 const apm = new PerformanceMonitoringManager(config);
 await apm.start();
 apm.trace('work', () => undefined);
@@ -33,4 +31,3 @@ assert.equal(left.exporters['otlp']?.held, 1);
 assert.deepEqual([exporters['otlp']?.replayed, exporters['otlp']?.delivered, exporters['otlp']?.held], [1, 1, 0]);
 receiver.closeAllConnections();
 receiver.close();
-await rm(folder, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+// #region propagators
 import { PerformanceMonitoringManager } from '@mnops/apm';
 
-// #region propagators
 const apm = new PerformanceMonitoringManager({ service: 'shop', propagators: ['tracecontext', 'baggage', 'b3'] });
 await apm.start();
 const headers: Record<string, string> = {};

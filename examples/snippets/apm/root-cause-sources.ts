@@ -23,6 +23,7 @@ await logs.flush();
 const startedAt = new Date(clock.now() - 120_000);
 
 // #region sources
+// Needs managers of @mnops/monitoring and @mnops/logging that were started, and when the trouble began.
 const report = await apm.findRootCause({
   at: startedAt,
   metrics: monitoring.metricSource, // or a list: of several sources, and of series of your own

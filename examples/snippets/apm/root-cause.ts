@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
-import { PerformanceMonitoringManager, type Span } from '@mnops/apm';
+import type { Span } from '@mnops/apm';
+// #region operator
+import { PerformanceMonitoringManager } from '@mnops/apm';
 
 const apm = new PerformanceMonitoringManager({ service: 'operator' });
 await apm.start();
 const releasedAt = new Date(Date.now() - 60_000);
+// #endregion
 await apm.ingest(requestsOf(500, releasedAt.getTime() - 60_000, 5));
 await apm.ingest(requestsOf(500, releasedAt.getTime(), 90));
 
+// #region report
+// Continues the example above, when there are traces of before and after.
 // #region cause
 const report = await apm.findRootCause({ service: 'catalog', at: releasedAt });
 if (report.verdict === 'found') {
   const [first] = report.candidates;
   console.log(first?.service, first?.version, first?.evidence[0]?.text, first?.traceIds);
 }
+// #endregion
 // #endregion
 
 assert.equal(report.verdict, 'found');

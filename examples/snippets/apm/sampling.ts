@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+// #region sampling
 import { PerformanceMonitoringManager } from '@mnops/apm';
 
-// #region sampling
 const apm = new PerformanceMonitoringManager({
   service: 'shop',
   sampling: {
@@ -22,6 +22,7 @@ requests(2_000, 'GET /items');
 requests(100, 'GET /health');
 
 // #region kept
+// Continues the example above.
 for await (const kept of apm.findTraces({ operation: 'GET /items', limit: 3 })) {
   console.log(kept.keptBy, kept.adjustedCount); // error 1, or probability 20 …
 }

@@ -16,6 +16,7 @@ const trace = await apm.getTrace(traceId);
 // #endregion
 
 // #region tree
+// Continues the example above.
 if (trace !== undefined) console.log(traceTree(trace));
 // trace 0af7651916cd43dd8448eb211c80319c  0.84 ms  2 spans  2026-01-05T09:30:00.000Z
 // POST /orders  shop                 0.84 ms  ████████████████████████

@@ -1,8 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ProgramOptions, runProgram } from '../parts/program.js';
 import { repositoryRoot } from '../repository.js';
+import { readmePrograms } from './readme-programs.js';
 import type { Trial } from './section.js';
 
 /** Every snippet: it must end with exit code 0, in a folder and a home of its own. */
@@ -19,6 +29,38 @@ export function snippetTrials(): readonly Trial[] {
         run: () => alone(['--import', import.meta.resolve('tsx'), join(root, name, file)], { timeoutMs: 120_000 }),
       })),
   );
+}
+
+/** Packages whose READMEs can be pasted: every block runs, or says what it needs. */
+const pasted = ['apm'];
+
+/** Every block of those READMEs, as a reader would paste it into a new file beside the installed packages. */
+export function readmeTrials(): readonly Trial[] {
+  return pasted.flatMap((name) => {
+    const { programs, files } = readmePrograms(
+      readFileSync(join(repositoryRoot, 'packages', name, 'README.md'), 'utf8'),
+    );
+    return programs.map(({ line, text }) => ({
+      name: `packages/${name}/README.md:${line}`,
+      run: async () => {
+        const folder = mkdtempSync(join(tmpdir(), 'mnops-readme-'));
+        try {
+          const all = [...files, ['program.ts', text] as const, ['package.json', '{ "type": "module" }'] as const];
+          for (const [file, content] of all) writeFileSync(join(folder, file), content);
+          mkdirSync(join(folder, 'node_modules'));
+          // The packages alone: no other one of the repository helps.
+          for (const scope of ['@mnops', '@opentelemetry']) {
+            symlinkSync(join(repositoryRoot, 'node_modules', scope), join(folder, 'node_modules', scope));
+          }
+          return await alone(['--import', import.meta.resolve('tsx'), join(folder, 'program.ts')], {
+            timeoutMs: 60_000,
+          });
+        } finally {
+          rmSync(folder, { recursive: true, force: true });
+        }
+      },
+    }));
+  });
 }
 
 /** The shop in both variants, as `npm run demo` runs it. */

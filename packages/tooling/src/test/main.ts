@@ -7,7 +7,7 @@ import { allParts, part } from '../parts/registry.js';
 import { isRequired } from '../parts/suite.js';
 import { table } from '../table.js';
 import { shortCampaigns } from './campaigns.js';
-import { demoTrials, snippetTrials } from './examples.js';
+import { demoTrials, readmeTrials, snippetTrials } from './examples.js';
 import { publishTrials } from './publish.js';
 import { runTrials, type Section, totalLine } from './section.js';
 import { runVitest } from './vitest-run.js';
@@ -38,6 +38,7 @@ async function main(words: readonly string[]): Promise<number> {
   if (wanted('nodes')) sections.push(...(await otherNodes()));
   if (wanted('examples')) {
     sections.push(await titled('snippets', () => runTrials('snippets', snippetTrials(), 2)));
+    sections.push(await titled('readme', () => runTrials('readme', readmeTrials(), 2)));
     sections.push(await titled('the shop', () => runTrials('demo', demoTrials())));
   }
   await packing?.then((packages) => packages.remove()).catch(() => {});
