@@ -95,7 +95,7 @@ function traceLine(trace: Trace, width: number | undefined): string {
   const name = printable(`${root?.name ?? spans[0]?.name ?? ''}  ${services.join(', ')}`);
   const parts = [
     printable(traceId).slice(0, isNarrow ? 12 : 32),
-    isNarrow ? `${startedAt.toISOString().slice(0, 19)}Z` : startedAt.toISOString(),
+    isNarrow ? `${startedAt.toISOString().slice(width < 80 ? 11 : 0, 19)}Z` : startedAt.toISOString(),
     fitted(duration(durationMs), 9, 'right'),
     `${fitted(String(spans.length), 4, 'right')} spans`,
     ...(hasError ? ['failed'] : []),

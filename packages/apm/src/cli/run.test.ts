@@ -220,6 +220,7 @@ describe('mnops-apm', () => {
       terminal.width = width;
       expect(await cli('traces', file)).toBe(0);
       for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+      if (width >= 60) expect(out).toContain('spans  GET /');
       expect(await cli('trace', file, out.slice(0, 8))).toBe(0);
       expect(await cli('baselines', file)).toBe(0);
       for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(Math.max(width, 56));
