@@ -45,9 +45,26 @@ export interface APMEvents {
   /** A part of a file in `folder` is damaged; what stood there is lost. */
   readonly 'storage:damaged': StorageDamage;
   /** Undelivered spans cannot be written to disk: they are held in memory only, and it is tried again every 30 s. */
-  readonly 'spool:failed': { readonly exporter: string; readonly code: string; readonly message: string };
+  readonly 'spool:failed': {
+    readonly exporter: string;
+    readonly code: string;
+    readonly message: string;
+    /** What a person can do. */
+    readonly remedy: string;
+  };
   /** They can be written again. */
   readonly 'spool:recovered': { readonly exporter: string };
+  /** Traces and what was learned cannot be written to `folder`: they are in memory only, and it is tried again every 30 s. */
+  readonly 'folder:failed': {
+    readonly folder: string;
+    readonly code: string;
+    /** The system's own name of the error, such as `ENOSPC`. */
+    readonly reason: string;
+    /** What a person can do. */
+    readonly remedy: string;
+  };
+  /** They can be written again. */
+  readonly 'folder:recovered': { readonly folder: string };
 }
 
 /** Their names. */

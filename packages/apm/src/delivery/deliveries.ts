@@ -1,6 +1,7 @@
 import { coreError, type MnopsError, toldMessage, withCall } from '@mnops/core';
 import type { Call, Span, StorageDamage, TraceExporter } from '@mnops/core/spi';
 import type { ResolvedConfig } from '../config.js';
+import { unwritable } from '../disk/unwritable.js';
 import type { APMEvents } from '../events.js';
 import type { ResolvedSpool } from './delivery-config.js';
 import type { DeliveryReport } from './delivery-report.js';
@@ -104,15 +105,17 @@ export class Deliveries {
   async #openSpool({ exporter, dispatcher }: Line, options: ResolvedSpool): Promise<void> {
     const { emit, degrade, recover } = this.#listeners;
     const { openSpool } = await import('./open-spool.js');
-    const failing = `The spool of exporter ${exporter.id} cannot be written; spans are held in memory only.`;
+    let failing = '';
     await openSpool(dispatcher, exporter.id, options, this.#config.clock, {
       onDamaged: (damage: StorageDamage) => {
         degrade(`A part of the spool of exporter ${exporter.id} is damaged; its spans are lost.`);
         emit('storage:damaged', damage);
       },
       onFailed: (error: MnopsError) => {
+        const { reason, remedy } = unwritable(error);
+        failing = `The spool of exporter ${exporter.id} cannot be written (${reason}); spans are held in memory only. ${remedy}`;
         degrade(failing);
-        emit('spool:failed', { exporter: exporter.id, code: error.code, message: error.message });
+        emit('spool:failed', { exporter: exporter.id, code: error.code, message: error.message, remedy });
       },
       onRecovered: () => {
         recover(failing);

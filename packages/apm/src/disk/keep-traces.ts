@@ -17,7 +17,7 @@ export async function openKeptFolder(
   ring: TraceRing,
   shared: SharedFigures,
   history: LoadHistory | undefined,
-  host: Pick<KeptFolderOptions, 'settle' | 'damaged' | 'degrade' | 'recover'>,
+  host: Pick<KeptFolderOptions, 'settle' | 'damaged' | 'failed' | 'recovered' | 'degrade' | 'recover'>,
 ): Promise<KeptFolder | undefined> {
   const { folder, store, clock, analysis } = config;
   if (folder === undefined) return undefined;

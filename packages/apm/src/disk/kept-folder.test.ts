@@ -246,9 +246,21 @@ describe('a folder', () => {
   it('goes on in memory when the folder is a file, and writes again once it can', async () => {
     await rm(folder, { recursive: true });
     await writeFile(folder, 'in the way');
-    const { apm, clock } = await started();
+    const { apm, clock } = manager();
+    const told: unknown[] = [];
+    apm.on('folder:failed', (why) => told.push(why));
+    apm.on('folder:recovered', (what) => told.push(what));
+    await apm.start();
     expect(apm.status).toBe('degraded');
-    expect((await apm.health()).reasons[0]).toContain('cannot be written');
+    expect((await apm.health()).reasons[0]).toMatch(
+      /cannot be written to .* \(ENOTDIR\); .* remove it, or configure another/,
+    );
+    const why = {
+      code: 'MNOPS_CORE_STORAGE_FAILED',
+      reason: 'ENOTDIR',
+      remedy: expect.stringContaining('A file stands'),
+    };
+    expect(told).toEqual([{ folder, ...why }]);
     await apm.ingest(requests(1, 5));
     expect(await found(apm)).toHaveLength(5);
     expect(apm.stats().disk?.writing).toBe(false);
@@ -259,6 +271,7 @@ describe('a folder', () => {
         return apm.status;
       })
       .toBe('ready');
+    expect(told.slice(1)).toEqual([{ folder }]);
     await apm.stop();
     const second = await started();
     expect(second.apm.baselines()[0]?.count).toBe(5);

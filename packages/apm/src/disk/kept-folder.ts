@@ -11,6 +11,7 @@ import { LoadKeeper } from './load-keeper.js';
 import { numbersFiles, readNumbers, writeNumbers } from './numbers-file.js';
 import { TraceKeeper } from './trace-keeper.js';
 import { TraceSegments } from './trace-segments.js';
+import { type Unwritable, unwritable } from './unwritable.js';
 
 /** What a kept folder needs of its host. */
 export interface KeptFolderOptions {
@@ -26,6 +27,10 @@ export interface KeptFolderOptions {
   /** Called before traces are written, so that spans which wait are among them. */
   readonly settle: () => void;
   readonly damaged: (damage: StorageDamage) => void;
+  /** Nothing can be written. */
+  readonly failed: (why: Unwritable & { readonly folder: string }) => void;
+  /** It can again. */
+  readonly recovered: (folder: string) => void;
   readonly degrade: (reason: string) => void;
   readonly recover: (reason: string) => void;
 }
@@ -59,7 +64,8 @@ export class KeptFolder {
   readonly #load: LoadKeeper | undefined;
   readonly #numbersFolder: string;
   readonly #tracesFolder: string;
-  readonly #reason: string;
+  /** What was told of a folder that cannot be written to. */
+  #reason: string | undefined;
   #lock: FileLock | undefined;
   #owner = '';
   #timer: Timer | undefined;
@@ -77,7 +83,6 @@ export class KeptFolder {
     const { folder, maxDiskBytes, maxAgeMs, clock, history } = options;
     this.#numbersFolder = join(folder, 'numbers');
     this.#tracesFolder = join(folder, 'traces');
-    this.#reason = `Traces and baselines cannot be written to ${folder}; they are in memory only.`;
     this.#segments = new TraceSegments({
       folder: this.#tracesFolder,
       maxBytes: maxDiskBytes,
@@ -174,19 +179,37 @@ export class KeptFolder {
 
   /** Runs a piece of work on the disk; after a failure the disk is left alone for a while. */
   async #guarded(work: () => Promise<void>): Promise<void> {
-    const { clock, degrade, recover } = this.#options;
+    const { clock } = this.#options;
     if (this.#retryAtMs !== undefined && clock.monotonic() < this.#retryAtMs && !this.#closed) return;
     try {
       if (this.#lock !== undefined && (await isRemoved(this.#lock.path))) await this.#startAnew(this.#lock);
       else if (this.#lock === undefined && this.#retryAtMs !== undefined) await this.#open();
       await work();
-      if (this.#retryAtMs === undefined) return;
       this.#retryAtMs = undefined;
-      recover(this.#reason);
-    } catch {
+      this.#tellRecovered();
+    } catch (error) {
       this.#retryAtMs = clock.monotonic() + retryEveryMs;
-      degrade(this.#reason);
+      this.#tellFailed(unwritable(error));
     }
+  }
+
+  #tellFailed(why: Unwritable): void {
+    const { folder, degrade, recover, failed } = this.#options;
+    const reason = `Traces and baselines cannot be written to ${folder} (${why.reason}); they are in memory only. ${why.remedy}`;
+    if (this.#reason !== reason) {
+      if (this.#reason !== undefined) recover(this.#reason);
+      this.#reason = reason;
+      failed({ folder, ...why });
+    }
+    // Told again each time: a start that is tried again forgets reasons.
+    degrade(reason);
+  }
+
+  #tellRecovered(): void {
+    if (this.#reason === undefined) return;
+    this.#options.recover(this.#reason);
+    this.#reason = undefined;
+    this.#options.recovered(this.#options.folder);
   }
 
   /** In a folder that was removed and is made again: a file that was open is nowhere, and nobody else may take this name. */

@@ -124,6 +124,8 @@ export class Pipeline {
     this.#kept ??= await openKeptFolder(this.#config, this.ring, this.shared, this.analysis?.history, {
       settle: () => this.settle(),
       damaged: (damage) => events.emit('storage:damaged', damage),
+      failed: (why) => events.emit('folder:failed', why),
+      recovered: (folder) => events.emit('folder:recovered', { folder }),
       degrade,
       recover,
     });
