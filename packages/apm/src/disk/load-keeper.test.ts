@@ -130,7 +130,7 @@ describe('the history of load in a folder', () => {
       const next = await started(startMs + 120_000);
       expect(next.apm.status).toBe('ready');
       expect(next.damage.map((found) => found.file)).toContain(file);
-      expect(next.apm.forecast(query).reason).toBe('unknown-operation');
+      expect(next.apm.forecast(query).reason).toBe('too-short');
       await next.apm.stop();
     }
     // What comes then is kept again.

@@ -47,7 +47,14 @@ describe('forecastMetric', () => {
     const empty = await forecastMetric({ ...asking, source: source(() => []) }, { clock });
     expect(empty).toMatchObject({ usable: false, reason: 'no-data', points: [], notes: [] });
     const young = source((atMs) => (atMs > clock.now() - 30 * hour ? [{ labels: {}, value: 5, atMs }] : []));
-    expect(await forecastMetric({ ...asking, source: young }, { clock })).toMatchObject({ reason: 'too-short' });
+    expect(await forecastMetric({ ...asking, horizonMs: 30 * hour, source: young }, { clock })).toMatchObject({
+      usable: false,
+      reason: 'too-short',
+      notes: [
+        '30 hours of history are known, 2 days are wanted: two seasons.',
+        'The forecast ends after 24 hours, a season: 30 hours were asked for.',
+      ],
+    });
     const broken = source(() => Promise.reject(Object.assign(new Error('x'), { code: 'ECONNREFUSED' })));
     expect((await forecastMetric({ ...asking, source: broken }, { clock })).notes).toEqual([
       'Metric source registry did not answer at all times: ECONNREFUSED.',

@@ -11,6 +11,7 @@ import {
 } from '../analysis/forecast/forecast-series.js';
 import { callEntries } from '../manager/call-options.js';
 import { askOverTime, emptyAnswer, type TimedAnswer } from './ask-over-time.js';
+import { extentNotes } from './forecast-notes.js';
 import { lengthMsSchema, metricSourceSchema, type OpenQuery, openQuerySchema } from './metric-question.js';
 import { reasonOf } from './reason.js';
 
@@ -20,7 +21,7 @@ export interface MetricForecastQuery {
   readonly source: MetricSource;
   /** What it is asked at each step; all groups are one series. */
   readonly query: OpenQuery;
-  /** How far ahead; rounded up to whole steps, at most one season. */
+  /** How far ahead; rounded up to whole steps. What is beyond one season is cut off, which `notes` tell. */
   readonly horizonMs: number;
   /** Time between two values; `seasonMs` has at most 2,500 of them. Default 300_000. */
   readonly stepMs?: number | undefined;
@@ -44,7 +45,7 @@ export interface MetricForecast extends Omit<SeriesForecast, 'points' | 'reason'
   readonly seasonMs: number;
   /** One per step; `at` is its start. Empty while there are fewer than two seasons. */
   readonly points: readonly (ForecastPoint & { readonly at: Date })[];
-  /** What the source did not answer, and why; empty when nothing is missing. */
+  /** What the source did not answer and why, how much history is missing, and what of the horizon was cut off. */
   readonly notes: readonly string[];
 }
 
@@ -105,6 +106,7 @@ export async function forecastMetric(
   const horizon = Math.min(season, Math.ceil(asked.horizonMs / stepMs));
   const { coverage, minimum } = asked;
   const { points, season: _, ...rest } = forecastSeries(values, { horizon, season, coverage, minimum });
+  notes.push(...extentNotes({ values, stepMs, seasonMs, horizonMs: asked.horizonMs, reason: rest.reason }));
   return {
     ...known,
     ...rest,
@@ -128,7 +130,7 @@ function tooFine(seasonMs: number): MnopsError {
 function valuesOf({ series }: TimedAnswer, endMs: number, stepMs: number): number[] {
   const points = [...series.values()][0]?.points ?? [];
   if (points.length === 0) return [];
-  const firstMs = Math.min(...points.map(({ atMs }) => atMs));
+  const firstMs = points.reduce((least, { atMs }) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
   const values = new Array<number>(Math.round((endMs - firstMs) / stepMs)).fill(Number.NaN);
   for (const { atMs, value } of points) values[Math.round((atMs - firstMs) / stepMs)] = value;
   return values;

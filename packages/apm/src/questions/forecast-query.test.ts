@@ -46,8 +46,15 @@ describe('the forecast of an operation', () => {
     expect(apm.forecast(query)).toMatchObject({ usable: false, reason: 'unknown-operation', points: [] });
     const random = randomOf(4);
     const noisy = (second: number): number => usualCalls(second) + 1.5 * normal(random);
-    await run(60, 0, noisy);
+    await run(1, 0, noisy);
+    const early = apm.forecast(query);
+    expect(early).toMatchObject({ usable: false, reason: 'too-short', points: [], service: 'shop' });
+    expect(early.notes).toEqual(['0 seconds of history are known, 96 seconds are wanted: two seasons.']);
+    await run(59, 1, noisy);
     expect(apm.forecast(query)).toMatchObject({ usable: false, reason: 'too-short', points: [], stepMs: 2_000 });
+    expect(apm.forecast(query).notes).toEqual([
+      expect.stringMatching(/^(58|60) seconds of history are known, 96 seconds are wanted: two seasons\.$/),
+    ]);
     await run(180, 60, noisy);
     const forecast = apm.forecast(query);
     expect(forecast).toMatchObject({ usable: true, method: 'holt-winters', service: 'shop', seasonMs: 48_000 });
@@ -66,7 +73,10 @@ describe('the forecast of an operation', () => {
     const errors = apm.forecast({ ...query, signal: 'errors' }).points[0];
     expect(errors?.value).toBeGreaterThan(0.05);
     expect(errors?.value).toBeLessThan(0.2);
-    expect(apm.forecast({ ...query, horizonMs: 1e9 }).points).toHaveLength(24);
+    expect(forecast.notes).toEqual([]);
+    const long = apm.forecast({ ...query, horizonMs: 1e9 });
+    expect(long.points).toHaveLength(24);
+    expect(long.notes).toEqual(['The forecast ends after 48 seconds, a season: 11.6 days were asked for.']);
     expect(apm.forecast({ ...query, service: 'other' }).reason).toBe('unknown-operation');
     expect(apm.forecast({ ...query, kind: 'client' }).reason).toBe('unknown-operation');
   });

@@ -5,6 +5,7 @@ import type { AnomalySignal } from '../analysis/anomaly.js';
 import { type ForecastDoubt, type ForecastPoint, forecastSeries } from '../analysis/forecast/forecast-series.js';
 import type { ForecastSource } from '../analysis/forecast/forecast-source.js';
 import type { LoadedOperation } from '../analysis/forecast/load-history.js';
+import { extentNotes } from './forecast-notes.js';
 import { lengthMsSchema } from './metric-question.js';
 
 /** What of an operation can be forecast. */
@@ -17,7 +18,7 @@ export interface ForecastQuery {
   readonly kind?: SpanKindName | undefined;
   /** `throughput`: spans per second; `duration`: mean milliseconds; `errors`: share of failed spans. */
   readonly signal: ForecastSignal;
-  /** How far ahead; rounded up to whole steps, at most one season. */
+  /** How far ahead; rounded up to whole steps. What is beyond one season is cut off, which `notes` tell. */
   readonly horizonMs: number;
   /** Share of values that should fall between `low` and `high`. Default 0.9. */
   readonly coverage?: number | undefined;
@@ -33,7 +34,7 @@ export interface Forecast {
    * it is false, go by what is measured now.
    */
   readonly usable: boolean;
-  /** Why it is not usable. `unknown-operation`: no step of it is complete. */
+  /** Why it is not usable. `unknown-operation`: nobody has seen it; `too-short`: `notes` say how much is known and wanted. */
   readonly reason?: ForecastDoubt | 'unknown-operation' | undefined;
   readonly method: 'holt-winters' | 'seasonal-naive';
   readonly stepMs: number;
@@ -42,6 +43,8 @@ export interface Forecast {
   readonly relativeError?: number | undefined;
   /** One per step; `at` is its start. Empty while there are fewer than two seasons. */
   readonly points: readonly (ForecastPoint & { readonly at: Date })[];
+  /** How much history is missing, and what of the horizon was cut off; empty when neither is so. */
+  readonly notes: readonly string[];
 }
 
 const querySchema = v.strictObject({
@@ -72,8 +75,13 @@ export function forecastOperation(source: ForecastSource | undefined, input: For
   const series = found && source?.history.series(found, signal, source.untilMs);
   const { seasonMs = 0, stepMs = 0 } = source ?? {};
   const asked = { operation: name, service: found?.service ?? service, signal, seasonMs };
+  const notesOf = (values: readonly number[], step: number, reason: Forecast['reason']): string[] =>
+    extentNotes({ values, stepMs: step, seasonMs, horizonMs: query.horizonMs, reason });
   if (series === undefined) {
-    return { ...asked, stepMs, usable: false, reason: 'unknown-operation', method: 'seasonal-naive', points: [] };
+    // It is known from its first span on, and the first step of it is complete only later.
+    const reason = found === undefined ? 'unknown-operation' : 'too-short';
+    const notes = found === undefined ? [] : notesOf([], stepMs, reason);
+    return { ...asked, stepMs, usable: false, reason, method: 'seasonal-naive', points: [], notes };
   }
   const season = Math.max(2, Math.round(seasonMs / series.stepMs));
   const horizon = Math.min(season, Math.ceil(query.horizonMs / series.stepMs));
@@ -93,5 +101,6 @@ export function forecastOperation(source: ForecastSource | undefined, input: For
     ...rest,
     stepMs: series.stepMs,
     points: points.map((point, index) => ({ at: at(index), ...point })),
+    notes: notesOf(series.values, series.stepMs, rest.reason),
   };
 }
