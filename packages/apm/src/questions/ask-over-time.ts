@@ -56,11 +56,10 @@ export async function askOverTime(
 ): Promise<void> {
   const room = { series: maxSeries };
   const tasks = tasksOf(questions);
-  let next = 0;
   const work = async (): Promise<void> => {
-    for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) {
+    for (let next = tasks.next(); next.done !== true; next = tasks.next()) {
       call.signal.throwIfAborted();
-      const { question, answer, atMs, state } = task;
+      const { question, answer, atMs, state } = next.value;
       if (state.inRow >= maxFailures) continue;
       try {
         const samples = await untilAborted(question.source.query(closed(question), { ...call, atMs }), call.signal);
@@ -88,20 +87,19 @@ interface Task {
 }
 
 /** The first instants of all questions come first: where time runs out, each has its most telling ones. */
-function tasksOf(
+function* tasksOf(
   questions: readonly { readonly question: TimedQuestion; readonly answer: TimedAnswer }[],
-): readonly Task[] {
-  const tasks: Task[] = [];
+): Generator<Task, undefined> {
   const states = questions.map(() => ({ inRow: 0 }));
-  const most = Math.max(0, ...questions.map(({ question }) => question.times.length));
+  const most = questions.reduce((length, { question }) => Math.max(length, question.times.length), 0);
   for (let i = 0; i < most; i += 1) {
-    questions.forEach(({ question, answer }, index) => {
+    for (const [index, { question, answer }] of questions.entries()) {
       const atMs = question.times[i];
       const state = states[index];
-      if (atMs !== undefined && state !== undefined) tasks.push({ question, answer, atMs, state });
-    });
+      if (atMs !== undefined && state !== undefined) yield { question, answer, atMs, state };
+    }
   }
-  return tasks;
+  return undefined;
 }
 
 function closed({ query, by, windowMs }: TimedQuestion): MetricQuery {

@@ -1,3 +1,4 @@
+import type { MnopsError } from '@mnops/core';
 import { configError, countSchema, parseOptions, providerSchema } from '@mnops/core/config';
 import type { CallOptions, Clock, LogSearch, LogSource, MetricSource, SecretResolver, Span } from '@mnops/core/spi';
 import * as v from 'valibot';
@@ -7,7 +8,7 @@ import { type RootCauseRanking, rankRootCauses } from '../analysis/root-cause/ra
 import { minTraces } from '../analysis/root-cause/windows.js';
 import type { HeldTrace } from '../store/trace-ring.js';
 import { loadInputs } from './load-inputs.js';
-import { type MetricQuestion, metricQuestionSchema, metricSourceSchema } from './metric-question.js';
+import { type MetricQuestion, metricQuestionSchema, metricQuestions, metricSourceSchema } from './metric-question.js';
 
 /** Where and when the trouble is. */
 export interface RootCauseQuery {
@@ -27,7 +28,8 @@ export interface RootCauseQuery {
   readonly maxTraces?: number | undefined;
   /**
    * Metrics of services from before and after `at`: series, whatever recorded them, sources that are asked for them, such
-   * as `metricSource` of `@mnops/monitoring`, or both. At most 10,000 series count.
+   * as `metricSource` of `@mnops/monitoring`, or both. At most 10,000 series count, and sources are asked at most 10,000
+   * questions together.
    */
   readonly metrics?: MetricSource | readonly (MetricSeries | MetricSource)[] | undefined;
   /**
@@ -58,6 +60,8 @@ export interface RootCauseReport extends RootCauseRanking {
   readonly elapsedMs: number;
 }
 
+/** Questions to all metric sources together, each at many times. */
+const maxQuestions = 10_000;
 const normalMs = 600_000;
 const guardMs = 5_000;
 const faultyMs = 300_000;
@@ -107,7 +111,20 @@ export function checkedRootCauseQuery(input: unknown): RootCauseQuery {
   const { metrics = [], logs = [] } = query;
   const issue = pointIssue('query' in metrics ? [] : metrics) ?? logIssue('kind' in logs ? [] : logs);
   if (issue !== undefined) throw configError('findRootCause', [issue]);
+  const sources = 'query' in metrics ? 1 : metrics.filter((one) => 'query' in one).length;
+  if (sources * (query.metricQuestions ?? metricQuestions).length > maxQuestions) throw tooMany(sources);
   return query;
+}
+
+function tooMany(sources: number): MnopsError {
+  return configError('findRootCause', [
+    {
+      field: 'metrics',
+      expected: `sources that are asked at most ${maxQuestions} questions together`,
+      received: `${sources} sources`,
+      remedy: 'Give fewer sources, or fewer `metricQuestions`.',
+    },
+  ]);
 }
 
 /**
