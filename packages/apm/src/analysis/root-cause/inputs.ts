@@ -19,7 +19,7 @@ export interface MetricSeries {
   readonly role: MetricRole;
   /** One replica that the series belongs to. */
   readonly instance?: string | undefined;
-  /** Values with the epoch milliseconds at which their step begins. Values that are not finite count as missing. */
+  /** Values with the epoch milliseconds at which their step begins. Values that are not finite, or beyond 1e150, count as missing. */
   readonly points: readonly MetricPoint[];
 }
 

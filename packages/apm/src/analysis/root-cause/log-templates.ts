@@ -10,6 +10,8 @@ export interface LogTemplate {
 
 /** Bounds: templates of all services together, and what is read of one line. */
 const maxTemplates = 5_000;
+/** Templates that begin alike: a line that is new is compared with each of them. */
+const maxAlike = 200;
 const maxSkeletons = 20_000;
 const maxCharacters = 400;
 /** Words that two lines of one template share at least. */
@@ -66,7 +68,7 @@ export class LogTemplates {
       template.what = template.words.join(' ');
       return template;
     }
-    if (this.#count >= maxTemplates) return undefined;
+    if (this.#count >= maxTemplates || alike.length >= maxAlike) return undefined;
     this.#count += 1;
     const template: Learned = { words, what: words.join(' '), severity };
     alike.push(template);

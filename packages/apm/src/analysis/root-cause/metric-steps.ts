@@ -85,8 +85,11 @@ function partedAt(
   return { after, values: after.length === 0 ? values : values.sort() };
 }
 
+/** Nothing that is measured is larger: sums and products of such values would not be finite. */
+const maxValue = 1e150;
+
 function isKnown({ atMs, value }: MetricPoint): boolean {
-  return Number.isFinite(value) && Number.isFinite(atMs);
+  return Math.abs(value) <= maxValue && Number.isFinite(atMs);
 }
 
 /** Spreads above the usual (below it, for a share of success) that a value is; a new series counts by being there. */

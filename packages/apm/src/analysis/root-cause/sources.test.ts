@@ -256,6 +256,20 @@ describe('lines', () => {
     expect(of('a b c d e f g h i j k l m n o p')).toBe('a b c d e f g h i j k l m n');
   });
 
+  it('that begin alike and go on at random are templates up to a bound, and then one', () => {
+    const random = randomOf(3);
+    const word = (): string => Math.floor(random() * 1e12).toString(36);
+    const templates = new LogTemplates();
+    const found = new Set<string>();
+    for (let i = 0; i < 2_000; i += 1) {
+      const message = `INFO shop ${word()} ${word()} ${word()} ${word()} ${word()}`;
+      found.add(templates.of({ service: 'a', atMs, message }).what);
+    }
+    expect(found.has('(other)')).toBe(true);
+    expect(found.size).toBeLessThan(400);
+    expect(templates.of({ service: 'a', atMs, message: 'WARN shop is closed' }).what).toBe('WARN shop is closed');
+  });
+
   it('without end, of any shape, are borne', () => {
     const random = randomOf(7);
     const word = (): string => Math.floor(random() * 1e12).toString(36);
@@ -266,6 +280,34 @@ describe('lines', () => {
     }));
     expect(() => rankRootCauses({ logs, at })).not.toThrow();
   }, 60_000);
+});
+
+describe('values at the ends of what numbers can be', () => {
+  it('give no answer that is not a number', () => {
+    const extremes = [
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.MAX_VALUE,
+      -Number.MAX_VALUE,
+      1e149,
+      Number.MIN_VALUE,
+    ];
+    for (const role of ['latency', 'success', 'failures', 'usage', 'traffic'] as const) {
+      for (const [before, after] of extremes.flatMap((value) => [
+        [1, value],
+        [value, 5],
+      ]) as [number, number][]) {
+        const metrics = ['web', 'shop', ''].map((service) => series(service, role, before, after));
+        for (const entry of [undefined, { service: 'web', metric: role }]) {
+          const { candidates } = rankRootCauses({ metrics, calls, entry, at });
+          for (const { score, evidence } of candidates) {
+            const numbers = [score, ...evidence.flatMap((one) => [one.before, one.after])];
+            expect(numbers.every(Number.isFinite), `${role} ${before} ${after}`).toBe(true);
+          }
+        }
+      }
+    }
+  });
 });
 
 describe('metrics of several instances', () => {
