@@ -42,6 +42,8 @@ export interface RootCauseQuery {
    * Lines that services wrote before and after `at`, or where they are found: `logSearch` of `@mnops/logging`, or a stream
    * such as `logSource` of `@mnops/orchestration`, which is read from its beginning. Of given lines the newest 100,000
    * count, of searched ones the 50,000 next to `at` on each side, of a stream 256 MiB with at most 100,000 of the time.
+   * A line that names no span or trace of the two windows counts only where it is a warning or an error, by its `level`,
+   * its first words or an exception in it.
    */
   readonly logs?: LogSearch | LogSource | readonly LogRecord[] | undefined;
   /** Who calls whom. Default: what the traces say. */

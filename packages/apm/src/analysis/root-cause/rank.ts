@@ -46,7 +46,11 @@ export interface RankInput {
   readonly faulty?: Iterable<Span> | undefined;
   /** Metrics of both windows; what is before `at` is normal. */
   readonly metrics?: readonly MetricSeries[] | undefined;
-  /** Lines of both windows; what is before `at` is normal. At most 100,000 count, the newest. */
+  /**
+   * Lines of both windows; what is before `at` is normal. At most 100,000 count, the newest. A line that names no span or
+   * trace of the two windows counts only where it is a warning or an error, by its `level`, its first words or an exception
+   * in it.
+   */
   readonly logs?: readonly LogRecord[] | undefined;
   /** Who calls whom. Default: what the traces say. Metrics alone need it to find who passes trouble on. */
   readonly calls?: readonly CallEdge[] | undefined;
