@@ -85,13 +85,18 @@ export class SpanBlocks {
    */
   add(span: ReadableSpanLike, resource: SpanAttributes): SpanPlace {
     const context = span.spanContext();
-    const { status, parentSpanContext: parent, startTime, duration } = span;
+    const { status, parentSpanContext: parent, startTime, duration, idWords } = span;
     if (!fitsColumns(span, context.traceState)) return noPlace;
     const block = this.#room();
     const { values, ids } = block;
     const row = block.used;
-    if (!writeWords(context.spanId, ids, row * 4, 2)) return noPlace;
-    if (parent !== undefined && !writeWords(parent.spanId, ids, row * 4 + 2, 2)) return noPlace;
+    if (idWords !== undefined) {
+      ids[row * 4] = idWords.span0;
+      ids[row * 4 + 1] = idWords.span1;
+      ids[row * 4 + 2] = idWords.parent0;
+      ids[row * 4 + 3] = idWords.parent1;
+    } else if (!writeWords(context.spanId, ids, row * 4, 2)) return noPlace;
+    else if (parent !== undefined && !writeWords(parent.spanId, ids, row * 4 + 2, 2)) return noPlace;
     // Most spans have the names of the one before; only where they part the table is asked.
     const guess = this.#lastShape;
     const keys = keysOf(guess);

@@ -1,3 +1,4 @@
+import type { IdWords } from '../tracing/random-ids.js';
 import { readWords, writeWords } from './hex-words.js';
 
 /** Slots that share a hash and are still found fast. Ids are random, so a longer chain is somebody's intention. */
@@ -34,11 +35,20 @@ export class TraceIndex {
     this.#taken = new Uint8Array(size);
   }
 
-  /** The slot with this id, or -1. */
-  find(id: string): number {
+  /**
+   * The slot with this id, or -1.
+   *
+   * @param words - The id as numbers, where they are known.
+   */
+  find(id: string, words?: IdWords): number {
     const wanted = this.#wanted;
     this.#wantedId = '';
-    if (!writeWords(id, wanted, 0, 4)) return this.#odd.get(id) ?? -1;
+    if (words !== undefined) {
+      wanted[0] = words.trace0;
+      wanted[1] = words.trace1;
+      wanted[2] = words.trace2;
+      wanted[3] = words.trace3;
+    } else if (!writeWords(id, wanted, 0, 4)) return this.#odd.get(id) ?? -1;
     this.#wantedId = id;
     const ids = this.#ids;
     let steps = 0;

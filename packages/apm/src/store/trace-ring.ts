@@ -104,7 +104,7 @@ export class TraceRing {
   /** Adds a span of the SDK that has just ended. A span that cannot be read changes nothing. */
   addEnded(span: ReadableSpanLike, resource: SpanAttributes, startMs: number, endMs: number): void {
     const { traceId } = span.spanContext();
-    const known = this.#index.find(traceId);
+    const known = this.#index.find(traceId, span.idWords);
     const failed = span.status.code === errorStatus;
     if (known !== none && this.#isFull(known, failed)) return;
     let place = this.#blocks.add(span, resource);

@@ -11,7 +11,7 @@ import { AsyncContexts } from './async-contexts.js';
 import { DecidingTracer, type Decisions } from './deciding-tracer.js';
 import type { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
-import { randomIds } from './random-ids.js';
+import { type IdWords, type RandomIds, randomIds } from './random-ids.js';
 import { joinGlobals } from './shared-globals.js';
 
 /** What the host needs of OpenTelemetry, loaded and wired. */
@@ -67,24 +67,33 @@ interface TimedSpan {
   readonly _startTimeProvided?: boolean;
 }
 
+/** A span of the SDK with what the trace store would have to read from its ids. */
+interface SpanWithWords {
+  idWords?: IdWords | undefined;
+}
+
 /**
  * Loads the OpenTelemetry SDK and builds a tracer on it. The only module that imports the SDK: another major version of
  * it is a change of this file.
  */
 export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime> {
   const { limits } = options;
+  const ids = randomIds();
   const processor: SpanProcessor = {
     onStart: (span, parent) => {
       const above = api.trace.getSpan(parent);
       const local = (above as Partial<GuardedSpan> | undefined)?.inner ?? above;
       if (local !== undefined) startBeside(span as unknown as TimedSpan, local as unknown as TimedSpan);
-      options.onStart(span as unknown as ReadableSpan);
+      const begun = span as unknown as ReadableSpan & SpanWithWords;
+      // Set on every span, so that all of them have one shape.
+      begun.idWords = wordsOf(ids, begun, local as SpanWithWords | undefined);
+      options.onStart(begun);
     },
     onEnd: options.onEnd,
     forceFlush: async () => undefined,
     shutdown: async () => undefined,
   };
-  const deciding = new DecidingTracer(api, options.decisions, randomIds(), isTracingSuppressed);
+  const deciding = new DecidingTracer(api, options.decisions, ids, isTracingSuppressed);
   const provider = new BasicTracerProvider({
     // Everything is given, so that the SDK's own reading of OTEL_* variables decides nothing.
     sampler: deciding.sampler,
@@ -133,6 +142,12 @@ export async function loadOtel(options: OtelRuntimeOptions): Promise<OtelRuntime
       else globals.leave();
     },
   };
+}
+
+/** The ids of a span as numbers; `undefined` where those of its parent are not known. */
+function wordsOf(ids: RandomIds, span: ReadableSpan, parent: SpanWithWords | undefined): IdWords | undefined {
+  if (span.parentSpanContext === undefined) return ids.wordsOf(span.spanContext(), undefined);
+  return parent?.idWords === undefined ? undefined : ids.wordsOf(span.spanContext(), parent.idWords);
 }
 
 /** The storage of our context manager, which may be that of another copy of this package. */

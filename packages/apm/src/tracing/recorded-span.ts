@@ -1,4 +1,5 @@
 import type { Span, SpanAttributes, SpanEvent, SpanKindName, SpanLink, SpanScope } from '@mnops/core/spi';
+import type { IdWords } from './random-ids.js';
 
 /** Seconds and nanoseconds, as OpenTelemetry's SDK keeps time. */
 export type SecondsAndNanos = readonly [number, number];
@@ -39,6 +40,8 @@ export interface ReadableSpanLike {
   readonly droppedAttributesCount?: number | undefined;
   readonly droppedEventsCount?: number | undefined;
   readonly droppedLinksCount?: number | undefined;
+  /** The ids as numbers, of spans that began here. */
+  readonly idWords?: IdWords | undefined;
 }
 
 /** Names of OpenTelemetry's span kinds by number. */
