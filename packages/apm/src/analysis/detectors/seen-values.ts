@@ -1,3 +1,5 @@
+import { RunningMoments } from '../running-moments.js';
+
 /** Intervals at most. */
 const maxIntervals = 24;
 /** Standard deviations that one interval may span. */
@@ -14,22 +16,21 @@ const leastSpread = 3e-3;
 export class SeenValues {
   readonly #low = new Float64Array(maxIntervals);
   readonly #high = new Float64Array(maxIntervals);
+  readonly #moments = new RunningMoments();
   #intervals = 0;
-  #count = 0;
-  #mean = 0;
-  #squares = 0;
 
   get count(): number {
-    return this.#count;
+    return this.#moments.count;
   }
 
   get mean(): number {
-    return this.#mean;
+    return this.#moments.mean;
   }
 
   get standardDeviation(): number {
-    const deviation = this.#count > 1 ? Math.sqrt(this.#squares / (this.#count - 1)) : 0;
-    return Math.max(deviation, leastSpread * Math.abs(this.#mean), 1e-9);
+    const { count, mean, squares } = this.#moments;
+    const deviation = count > 1 ? Math.sqrt(squares / (count - 1)) : 0;
+    return Math.max(deviation, leastSpread * Math.abs(mean), 1e-9);
   }
 
   /** Smallest and largest value seen; `undefined` before the first. */
@@ -49,11 +50,8 @@ export class SeenValues {
     const deviation = this.standardDeviation;
     const { index, distance } = this.#nearest(value);
     if (distance > 0) this.#cover(value, index, deviation);
-    this.#count += 1;
-    const offset = value - this.#mean;
-    this.#mean += offset / this.#count;
-    this.#squares += offset * (value - this.#mean);
-    return this.#count > 1 ? distance / deviation : 0;
+    this.#moments.add(value);
+    return this.#moments.count > 1 ? distance / deviation : 0;
   }
 
   #nearest(value: number): { readonly index: number; readonly distance: number } {
