@@ -131,6 +131,14 @@ const suite: BenchSuite = defineBench({
       theirs: plain,
       runs: 7,
     });
+    await context.limit({
+      bar: 'A7',
+      name: 'recording and analysis of 2,000 such spans a second',
+      unit: '% of a core',
+      limit: 1,
+      // Microseconds per span, times spans per second, of a second.
+      measure: async () => ((await ours('')) * 2_000 * 100) / 1e6,
+    });
     await context.compare({
       bar: 'A7',
       name: 'span with ten attributes, analysis off',
