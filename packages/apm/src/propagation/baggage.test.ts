@@ -31,8 +31,8 @@ describe('baggage', () => {
     const theirs = new W3CBaggagePropagator();
     fc.assert(
       fc.property(items, (given) => {
-        // Theirs takes no empty values.
-        const sent = given.filter(([, { value }]) => value !== '');
+        // Theirs takes no empty values, and loses the one name that sets an object's prototype.
+        const sent = given.filter(([key, { value }]) => value !== '' && key !== '__proto__');
         const own = baggageText(sent.map(([key, item]) => [key, { ...item, properties: 'ttl=30;secret' }]));
         const context = theirs.extract(ROOT_CONTEXT, { baggage: own }, defaultTextMapGetter);
         const seen = propagation.getBaggage(context)?.getAllEntries() ?? [];
