@@ -1,8 +1,10 @@
-import { LatencySketch } from './latency-sketch.js';
+import { type CallFacts, CallRows, column, fraction, noRow } from './call-rows.js';
+import { addEdge, type Edge, EdgeLedger, emptyEdge, type Node, other } from './edge-ledger.js';
+import { RowIndex } from './row-index.js';
 import type { Connection, SpanFacts } from './span-facts.js';
+import { readSpanKey } from './span-key.js';
 
-/** Name under which everything beyond a limit is counted. */
-export const other = '(other)';
+export { type Edge, type Node, other } from './edge-ledger.js';
 
 /** Limits of an edge table. */
 export interface EdgeTableOptions {
@@ -12,29 +14,11 @@ export interface EdgeTableOptions {
   readonly maxPending?: number | undefined;
   /** Milliseconds that a span waits for its other side. Default 10_000. */
   readonly joinMs?: number | undefined;
-  /** Finds any span by its id when a wait ends, where all of them are at hand. Default: the table remembers recent ones. */
-  readonly spanById?: ((spanId: string) => SpanFacts | undefined) | undefined;
-}
-
-/** What is known of the calls from one service to another. */
-export interface Edge {
-  readonly client: string;
-  readonly server: string;
-  readonly connection: Connection;
-  calls: number;
-  errors: number;
-  /** Epoch milliseconds. */
-  lastSeenMs: number;
-  readonly clientMs: LatencySketch;
-  readonly serverMs: LatencySketch;
-}
-
-/** What is known of one service from the spans that it sent. */
-export interface Node {
-  readonly service: string;
-  calls: number;
-  errors: number;
-  readonly durationMs: LatencySketch;
+  /**
+   * Finds any span by the halves of its id when a wait ends, where all of them are at hand. Default: the table remembers
+   * recent ones.
+   */
+  readonly spanByKey?: ((high: number, low: number) => CallFacts | undefined) | undefined;
 }
 
 /** What an edge table holds. */
@@ -44,19 +28,6 @@ export interface EdgeContents {
   /** Spans that wait for their other side. */
   readonly callers: readonly SpanFacts[];
   readonly called: readonly SpanFacts[];
-}
-
-interface Pending {
-  readonly facts: SpanFacts;
-  readonly seenMs: number;
-}
-
-/** A called span whose caller is looked for above it. */
-interface Waiting extends Pending {
-  /** True when the caller's service is known, and only the client span between is missing. */
-  readonly joined: boolean;
-  /** Another one that waits for the same span. */
-  readonly next: Waiting | undefined;
 }
 
 /** Spans that are climbed at most to find a caller: ids from outside may form a ring. */
@@ -74,82 +45,105 @@ export class EdgeTable {
   readonly #maxEdges: number;
   readonly #maxPending: number;
   readonly #joinMs: number;
-  readonly #edges = new Map<string, Map<string, Edge[]>>();
-  readonly #nodes = new Map<string, Node>();
-  /** Callers that nobody answered yet, by span id. */
-  readonly #callers = new Map<string, Pending>();
-  readonly #spanById: ((spanId: string) => SpanFacts | undefined) | undefined;
-  /** Other recent spans, which may stand above a called one, by span id. */
-  readonly #recent = new Map<string, Pending>();
+  readonly #ledger: EdgeLedger;
+  readonly #rows = new CallRows();
+  /** Callers that nobody answered yet, by their ids. */
+  readonly #callers: RowIndex;
+  readonly #spanByKey: EdgeTableOptions['spanByKey'];
+  /** Other recent spans, which may stand above a called one, by their ids. */
+  readonly #recent: RowIndex;
+  /** Called spans whose caller is looked for above them, by the id of the span above that is not known yet. */
+  readonly #called: RowIndex;
+  readonly #key = new Int32Array(2);
+  readonly #resumed: number[] = [];
   #onlyService: string | undefined;
   #severalServices = false;
-  /** Called spans by the id of the span above that is not known yet. */
-  readonly #called = new Map<string, Waiting>();
-  #waiting = 0;
-  #lastNode: Node | undefined;
-  #edgeCount = 0;
-  #overflowed = 0;
 
   constructor(options: EdgeTableOptions = {}) {
     this.#maxEdges = options.maxEdges ?? 4_096;
     this.#maxPending = options.maxPending ?? 16_384;
     this.#joinMs = options.joinMs ?? 10_000;
-    this.#spanById = options.spanById;
+    this.#spanByKey = options.spanByKey;
+    this.#ledger = new EdgeLedger(this.#maxEdges);
+    // A row is a caller or a recent span, so these two share their places.
+    const byId = { key: column.id, links: column.byId, since: fraction.heldMs };
+    this.#callers = new RowIndex(this.#rows, byId);
+    this.#recent = new RowIndex(this.#rows, byId);
+    const byAbove = { key: column.above, links: column.byAbove, since: fraction.waitingMs };
+    this.#called = new RowIndex(this.#rows, byAbove);
   }
 
   /** Calls that were counted under `(other)` because the table is full. */
   get overflowed(): number {
-    return this.#overflowed;
+    return this.#ledger.overflowed;
   }
 
   /** Spans that wait for their other side. */
   get pending(): number {
-    return this.#callers.size + this.#waiting;
+    return this.#callers.size + this.#called.size;
   }
 
   /** Takes one span into account. `nowMs` is when it arrived, in the caller's monotonic time. */
-  observe(facts: SpanFacts, nowMs: number): void {
-    const { kind, origin, peer } = facts;
+  observe(facts: CallFacts, nowMs: number): void {
+    const { kind } = facts;
     if (kind === 'server' || kind === 'consumer') this.#count(facts);
-    if (peer !== undefined && kind === 'producer') {
-      this.#add(origin.service, peer.name, 'messaging', facts, undefined);
+    if (kind === 'producer' && facts.peer !== undefined) {
+      const row = this.#rows.take(facts, false);
+      this.#add(facts.origin.service, facts.peer.name, 'messaging', row, noRow);
+      this.#rows.finish(row);
       return;
     }
     this.#relate(facts, nowMs);
   }
 
   /** Looks for the other side of a call, or waits for it. */
-  #relate(facts: SpanFacts, nowMs: number): void {
-    const { kind, origin, peer } = facts;
-    if (kind === 'client' || kind === 'producer') this.#hold(this.#callers, facts, nowMs);
-    else this.#remember(facts, nowMs);
-    if (this.#called.size > 0) this.#resume(facts.spanId, nowMs);
-    if (kind === 'server') this.#climb(facts, facts.parentSpanId, false, nowMs);
-    else if (kind === 'consumer') {
-      if (peer === undefined) this.#climb(facts, facts.parentSpanId, false, nowMs);
-      else this.#add(peer.name, origin.service, 'messaging', undefined, facts);
+  #relate(facts: CallFacts, nowMs: number): void {
+    const { kind, parentSpanId, origin } = facts;
+    const isCaller = kind === 'client' || kind === 'producer';
+    const isHeld = isCaller || this.#remembers(origin.service);
+    const broker = kind === 'consumer' ? facts.peer : undefined;
+    const isCalled = (kind === 'server' || kind === 'consumer') && broker === undefined && parentSpanId !== undefined;
+    if (!isHeld && !isCalled && broker === undefined) {
+      // Of most spans of a single service nothing more has to be known.
+      if (this.#called.size === 0) return;
+      readSpanKey(facts.spanId, this.#key);
+      this.#resume(this.#key[0] as number, this.#key[1] as number, nowMs);
+      return;
     }
+    const rows = this.#rows;
+    // Where all spans are at hand, nobody asks for the ids of those that wait.
+    const needsId = isHeld || this.#spanByKey === undefined || this.#called.size > 0;
+    const row = rows.take(facts, needsId);
+    if (isHeld) this.#hold(isCaller ? this.#callers : this.#recent, row, nowMs);
+    if (needsId) this.#resume(rows.number(row, column.id), rows.number(row, column.id + 1), nowMs);
+    if (isCalled) {
+      this.#climb(row, rows.number(row, column.parent), rows.number(row, column.parent + 1), false, nowMs);
+    } else if (broker !== undefined) this.#add(broker.name, origin.service, 'messaging', noRow, row);
+    rows.finish(row);
   }
 
   /** Ends the wait of spans that arrived more than `joinMs` before `nowMs`. */
   settle(nowMs: number): void {
     const before = nowMs - this.#joinMs;
-    for (const [aboveId, waiting] of this.#called) {
-      if (waiting.seenMs > before) break;
-      this.#forget(aboveId, waiting);
-      if (this.#spanById === undefined) continue;
-      for (let last: Waiting | undefined = waiting; last !== undefined; last = last.next) {
-        this.#climb(last.facts, aboveId, last.joined, undefined);
+    const rows = this.#rows;
+    for (let row = this.#called.oldest; row !== noRow; row = this.#called.oldest) {
+      if (this.#called.since(row) > before) break;
+      this.#stopWaiting(row);
+      if (this.#spanByKey !== undefined) {
+        const high = rows.number(row, column.above);
+        const low = rows.number(row, column.above + 1);
+        this.#climb(row, high, low, rows.isJoined(row), undefined);
       }
+      rows.finish(row);
     }
-    for (const [spanId, pending] of this.#callers) {
-      if (pending.seenMs > before) break;
-      this.#callers.delete(spanId);
-      this.#unanswered(pending.facts);
+    for (let row = this.#callers.oldest; row !== noRow; row = this.#callers.oldest) {
+      if (this.#callers.since(row) > before) break;
+      this.#unanswered(row);
+      this.#drop(this.#callers, row);
     }
-    for (const [spanId, { seenMs }] of this.#recent) {
-      if (seenMs > before) break;
-      this.#recent.delete(spanId);
+    for (let row = this.#recent.oldest; row !== noRow; row = this.#recent.oldest) {
+      if (this.#recent.since(row) > before) break;
+      this.#drop(this.#recent, row);
     }
   }
 
@@ -159,23 +153,17 @@ export class EdgeTable {
     const include = (edge: Edge): void => {
       const key = JSON.stringify([edge.client, edge.server, edge.connection]);
       const known = view.get(key);
-      if (known === undefined) {
-        view.set(key, { ...edge, clientMs: edge.clientMs.clone(), serverMs: edge.serverMs.clone() });
-        return;
-      }
-      known.calls += edge.calls;
-      known.errors += edge.errors;
-      known.lastSeenMs = Math.max(known.lastSeenMs, edge.lastSeenMs);
-      known.clientMs.merge(edge.clientMs);
-      known.serverMs.merge(edge.serverMs);
+      if (known !== undefined) addEdge(known, edge);
+      else view.set(key, { ...edge, clientMs: edge.clientMs.clone(), serverMs: edge.serverMs.clone() });
     };
-    for (const servers of this.#edges.values()) for (const edges of servers.values()) edges.forEach(include);
-    for (const { facts } of this.#callers.values()) {
-      if (facts.peer === undefined || facts.kind !== 'client') continue;
-      const { name, connection } = facts.peer;
+    this.#ledger.edges().forEach(include);
+    const rows = this.#rows;
+    for (let row = this.#callers.oldest; row !== noRow; row = this.#callers.after(row)) {
+      const peer = rows.peer(row);
+      if (peer === undefined || rows.kind(row) !== 'client') continue;
       const room = view.size < this.#maxEdges;
-      const edge = emptyEdge(facts.origin.service, room ? name : other, connection);
-      record(edge, facts, undefined);
+      const edge = emptyEdge(rows.service(row), room ? peer.name : other, peer.connection);
+      this.#record(edge, row, noRow);
       include(edge);
     }
     return [...view.values()];
@@ -183,215 +171,186 @@ export class EdgeTable {
 
   /** All that is known, for a snapshot or for `absorb`; nothing of it may be changed. */
   contents(): EdgeContents {
-    const callers = [...this.#callers.values()].map(({ facts }) => facts);
+    const rows = this.#rows;
+    const callers: SpanFacts[] = [];
     const called: SpanFacts[] = [];
-    for (const first of this.#called.values()) {
-      for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = waiting.next) {
-        // Of a joined one the call is counted already.
-        if (!waiting.joined) called.push(waiting.facts);
-      }
+    for (let row = this.#callers.oldest; row !== noRow; row = this.#callers.after(row)) callers.push(rows.facts(row));
+    for (let row = this.#called.oldest; row !== noRow; row = this.#called.after(row)) {
+      // Of a joined one the call is counted already.
+      if (!rows.isJoined(row)) called.push(rows.facts(row));
     }
-    const edges = [...this.#edges.values()].flatMap((servers) => [...servers.values()].flat());
-    return { edges, nodes: [...this.#nodes.values()], callers, called };
+    return { edges: this.#ledger.edges(), nodes: [...this.#ledger.nodes()], callers, called };
   }
 
   /** Adds what tables of other processes know. Calls whose two sides are in different tables are joined. */
   absorb(tables: readonly EdgeContents[], nowMs: number): void {
-    for (const { edges, nodes } of tables) {
-      for (const edge of edges) {
-        const known = this.#edge(edge.client, edge.server, edge.connection);
-        known.calls += edge.calls;
-        known.errors += edge.errors;
-        known.lastSeenMs = Math.max(known.lastSeenMs, edge.lastSeenMs);
-        known.clientMs.merge(edge.clientMs);
-        known.serverMs.merge(edge.serverMs);
-      }
-      for (const { service, calls, errors, durationMs } of nodes) {
-        const node = this.#node(service);
-        node.calls += calls;
-        node.errors += errors;
-        node.durationMs.merge(durationMs);
-      }
-    }
+    for (const { edges, nodes } of tables) this.#ledger.absorb(edges, nodes);
     for (const { callers } of tables) for (const facts of callers) this.#relate(facts, nowMs);
     for (const { called } of tables) for (const facts of called) this.#relate(facts, nowMs);
   }
 
   /** Services that sent spans which became part of a call. */
   nodes(): IterableIterator<Node> {
-    return this.#nodes.values();
+    return this.#ledger.nodes();
   }
 
   /** Goes on with the spans that waited for this one. */
-  #resume(spanId: string, nowMs: number): void {
-    const first = this.#called.get(spanId);
-    if (first === undefined) return;
-    this.#forget(spanId, first);
-    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = waiting.next) {
-      this.#climb(waiting.facts, spanId, waiting.joined, nowMs);
+  #resume(high: number, low: number, nowMs: number): void {
+    if (this.#called.size === 0) return;
+    let row = this.#called.find(high, low);
+    if (row === noRow) return;
+    // All of them first: one may begin to wait for the same span again.
+    const resumed = this.#resumed;
+    for (; row !== noRow; row = this.#called.find(high, low)) {
+      this.#stopWaiting(row);
+      resumed.push(row);
     }
+    for (const waited of resumed) {
+      this.#climb(waited, high, low, this.#rows.isJoined(waited), nowMs);
+      this.#rows.finish(waited);
+    }
+    resumed.length = 0;
   }
 
-  /** Looks for the caller of a called span, from one of the spans above it upwards. Without `nowMs` it does not wait. */
-  #climb(called: SpanFacts, from: string | undefined, joinedBelow: boolean, nowMs: number | undefined): void {
+  /**
+   * Looks for the caller of a called span, from the span of this id upwards.
+   *
+   * @param joinedBelow - Whether the call is counted already.
+   * @param nowMs - Without it, it does not wait.
+   */
+  #climb(called: number, fromHigh: number, fromLow: number, joinedBelow: boolean, nowMs: number | undefined): void {
+    const rows = this.#rows;
     let joined = joinedBelow;
-    let aboveId = from;
-    for (let steps = 0; aboveId !== undefined && steps < maxClimb; steps += 1) {
-      const caller = this.#callers.get(aboveId);
-      let above = (caller ?? this.#recent.get(aboveId))?.facts;
-      if (above === undefined) {
-        if (nowMs !== undefined) this.#wait(called, aboveId, joined, nowMs);
-        above = nowMs === undefined ? this.#spanById?.(aboveId) : undefined;
-        if (above === undefined) return;
+    let high = fromHigh;
+    let low = fromLow;
+    for (let steps = 0; steps < maxClimb; steps += 1) {
+      const caller = this.#callers.find(high, low);
+      let above = caller === noRow ? this.#recent.find(high, low) : caller;
+      const isLent = above === noRow;
+      if (isLent) {
+        const facts = nowMs === undefined ? this.#spanByKey?.(high, low) : undefined;
+        if (nowMs !== undefined) this.#wait(called, high, low, joined, nowMs);
+        if (facts === undefined) return;
+        above = rows.take(facts, false);
       }
-      if (caller !== undefined && above.kind === 'client') {
-        this.#callers.delete(aboveId);
-        // Another server may answer it, too.
-        this.#remember(above, caller.seenMs);
-      }
-      if (above.kind === 'client' || above.kind === 'producer') {
-        // What failed between a client and an inner span that called is not this call.
-        if (!joined) this.#join(aboveId === called.parentSpanId ? above : undefined, called, above);
-        return;
-      }
-      if (!joined && above.origin.service !== called.origin.service) {
-        this.#join(undefined, called, above);
+      const kind = rows.kind(above);
+      const isCaller = kind === 'client' || kind === 'producer';
+      // What failed between a client and an inner span that called is not this call.
+      if (!joined && (isCaller || rows.service(above) !== rows.service(called))) {
+        this.#join(isCaller && rows.isParent(called, high, low) ? above : noRow, called, above);
         joined = true;
       }
-      if (above.kind !== 'internal') return;
-      aboveId = above.parentSpanId;
+      const isEnd = kind !== 'internal' || !rows.hasParent(above);
+      high = rows.number(above, column.parent);
+      low = rows.number(above, column.parent + 1);
+      if (isLent) rows.finish(above);
+      else if (caller !== noRow && kind === 'client') this.#answered(caller);
+      if (isEnd) return;
     }
   }
 
-  #wait(facts: SpanFacts, aboveId: string, joined: boolean, nowMs: number): void {
-    if (this.#waiting >= this.#maxPending) {
-      let left = Math.ceil(this.#maxPending / 8);
-      for (const [id, oldest] of this.#called) {
-        if (left <= 0) break;
-        left -= this.#forget(id, oldest);
+  /** Another server may answer the same client, too. */
+  #answered(row: number): void {
+    const sinceMs = this.#callers.since(row);
+    this.#callers.remove(row);
+    if (this.#remembers(this.#rows.service(row))) {
+      this.#hold(this.#recent, row, sinceMs);
+      return;
+    }
+    this.#rows.setHeld(row, false);
+    this.#rows.release(row);
+  }
+
+  #wait(row: number, high: number, low: number, joined: boolean, nowMs: number): void {
+    if (this.#called.size >= this.#maxPending) {
+      for (let left = Math.ceil(this.#maxPending / 8); left > 0 && this.#called.size > 0; left -= 1) {
+        const oldest = this.#called.oldest;
+        this.#stopWaiting(oldest);
+        this.#rows.finish(oldest);
       }
     }
-    this.#called.set(aboveId, { facts, seenMs: nowMs, joined, next: this.#called.get(aboveId) });
-    this.#waiting += 1;
+    this.#rows.setWaiting(row, high, low, joined);
+    this.#called.add(row, nowMs);
   }
 
-  /** Ends the wait for one span, and says how many waited for it. */
-  #forget(aboveId: string, first: Waiting): number {
-    let count = 0;
-    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = waiting.next) count += 1;
-    this.#called.delete(aboveId);
-    this.#waiting -= count;
-    return count;
+  #stopWaiting(row: number): void {
+    this.#called.remove(row);
+    this.#rows.stopWaiting(row);
   }
 
-  /** Keeps a span for called ones that come later. Spans of one service alone have no caller of another one. */
-  #remember(facts: SpanFacts, nowMs: number): void {
-    if (this.#spanById !== undefined) return;
+  /** Whether a span is kept for called ones that come later. Spans of one service alone have no caller of another one. */
+  #remembers(service: string): boolean {
+    if (this.#spanByKey !== undefined) return false;
     if (!this.#severalServices) {
-      const { service } = facts.origin;
       this.#onlyService ??= service;
       this.#severalServices = service !== this.#onlyService;
     }
-    if (this.#severalServices) this.#hold(this.#recent, facts, nowMs);
+    return this.#severalServices;
   }
 
-  #hold(map: Map<string, Pending>, facts: SpanFacts, nowMs: number): void {
-    if (map.size >= this.#maxPending) this.#dropOldest(map);
-    map.set(facts.spanId, { facts, seenMs: nowMs });
+  #hold(index: RowIndex, row: number, nowMs: number): void {
+    const rows = this.#rows;
+    if (index.size >= this.#maxPending) this.#dropOldest(index);
+    const same = index.find(rows.number(row, column.id), rows.number(row, column.id + 1));
+    if (same !== noRow) this.#drop(index, same);
+    rows.setHeld(row, true);
+    index.add(row, nowMs);
   }
 
-  /** Ends the wait of the oldest eighth at once: taking one at a time would skip over deleted entries each time. */
-  #dropOldest(map: Map<string, Pending>): void {
-    let left = Math.ceil(this.#maxPending / 8);
-    for (const [key, { facts }] of map) {
-      if (left === 0) return;
-      left -= 1;
-      map.delete(key);
-      if (map === this.#callers) this.#unanswered(facts);
+  /** Ends the wait of the oldest eighth at once. */
+  #dropOldest(index: RowIndex): void {
+    for (let left = Math.ceil(this.#maxPending / 8); left > 0 && index.size > 0; left -= 1) {
+      if (index === this.#callers) this.#unanswered(index.oldest);
+      this.#drop(index, index.oldest);
     }
   }
 
-  #unanswered(facts: SpanFacts): void {
-    if (facts.peer !== undefined && facts.kind === 'client') {
-      this.#add(facts.origin.service, facts.peer.name, facts.peer.connection, facts, undefined);
-    }
+  #drop(index: RowIndex, row: number): void {
+    index.remove(row);
+    this.#rows.setHeld(row, false);
+    this.#rows.release(row);
+  }
+
+  #unanswered(row: number): void {
+    if (this.#rows.kind(row) !== 'client') return;
+    const peer = this.#rows.peer(row);
+    if (peer !== undefined) this.#add(this.#rows.service(row), peer.name, peer.connection, row, noRow);
   }
 
   /** Counts a call by the service of the span above; `caller` is the client span, if that is what called. */
-  #join(caller: SpanFacts | undefined, called: SpanFacts, { origin }: SpanFacts): void {
-    const connection = called.kind === 'consumer' ? 'messaging' : 'request';
-    this.#node(origin.service);
-    this.#add(origin.service, called.origin.service, connection, caller, called);
+  #join(caller: number, called: number, above: number): void {
+    const rows = this.#rows;
+    const service = rows.service(above);
+    const connection = rows.kind(called) === 'consumer' ? 'messaging' : 'request';
+    this.#ledger.node(service);
+    this.#add(service, rows.service(called), connection, caller, called);
   }
 
-  #add(client: string, server: string, connection: Connection, caller?: SpanFacts, called?: SpanFacts): void {
-    record(this.#edge(client, server, connection), caller, called);
+  #add(client: string, server: string, connection: Connection, caller: number, called: number): void {
+    this.#record(this.#ledger.edge(client, server, connection), caller, called);
   }
 
-  #edge(client: string, server: string, connection: Connection): Edge {
-    const known = this.#edges
-      .get(client)
-      ?.get(server)
-      ?.find((edge) => edge.connection === connection);
-    if (known !== undefined) return known;
-    const full = this.#edgeCount >= this.#maxEdges;
-    if (full) {
-      this.#overflowed += 1;
-      if (client !== other || server !== other) return this.#edge(other, other, connection);
+  /** Counts one call; it failed when either side says so. The side that was kept more rarely says how many it stands for. */
+  #record(edge: Edge, caller: number, called: number): void {
+    const rows = this.#rows;
+    const count = Math.max(caller === noRow ? 1 : rows.count(caller), called === noRow ? 1 : rows.count(called));
+    edge.calls += count;
+    if ((caller !== noRow && rows.failed(caller)) || (called !== noRow && rows.failed(called))) edge.errors += count;
+    if (caller !== noRow) {
+      edge.lastSeenMs = Math.max(edge.lastSeenMs, rows.endMs(caller));
+      edge.clientMs.add(rows.durationMs(caller), count);
     }
-    const edge = emptyEdge(client, server, connection);
-    let servers = this.#edges.get(client);
-    if (servers === undefined) {
-      servers = new Map();
-      this.#edges.set(client, servers);
+    if (called !== noRow) {
+      edge.lastSeenMs = Math.max(edge.lastSeenMs, rows.endMs(called));
+      edge.serverMs.add(rows.durationMs(called), count);
     }
-    const edges = servers.get(server);
-    if (edges === undefined) servers.set(server, [edge]);
-    else edges.push(edge);
-    this.#edgeCount += 1;
-    return edge;
   }
 
-  #count(facts: SpanFacts): void {
-    const node = this.#node(facts.origin.service);
+  #count(facts: CallFacts): void {
+    const node = this.#ledger.node(facts.origin.service);
     const count = facts.count ?? 1;
     node.calls += count;
     if (facts.error) node.errors += count;
     node.durationMs.add(facts.durationMs, count);
   }
-
-  #node(name: string): Node {
-    if (this.#lastNode?.service === name) return this.#lastNode;
-    let node = this.#nodes.get(name);
-    if (node === undefined) {
-      const service = this.#nodes.size < this.#maxEdges ? name : other;
-      node = this.#nodes.get(service) ?? { service, calls: 0, errors: 0, durationMs: new LatencySketch() };
-      this.#nodes.set(service, node);
-    }
-    this.#lastNode = node;
-    return node;
-  }
-}
-
-function emptyEdge(client: string, server: string, connection: Connection): Edge {
-  return {
-    client,
-    server,
-    connection,
-    calls: 0,
-    errors: 0,
-    lastSeenMs: 0,
-    clientMs: new LatencySketch(),
-    serverMs: new LatencySketch(),
-  };
-}
-
-/** Counts one call; it failed when either side says so. The side that was kept more rarely says how many it stands for. */
-function record(edge: Edge, caller: SpanFacts | undefined, called: SpanFacts | undefined): void {
-  const count = Math.max(caller?.count ?? 1, called?.count ?? 1);
-  edge.calls += count;
-  if (caller?.error === true || called?.error === true) edge.errors += count;
-  edge.lastSeenMs = Math.max(edge.lastSeenMs, caller?.endMs ?? 0, called?.endMs ?? 0);
-  if (caller !== undefined) edge.clientMs.add(caller.durationMs, count);
-  if (called !== undefined) edge.serverMs.add(called.durationMs, count);
 }

@@ -1,7 +1,9 @@
-import type { Span, SpanAttributes } from '@mnops/core/spi';
+import type { Span } from '@mnops/core/spi';
 import { EdgeTable } from './edge-table.js';
 import type { LatencySketch } from './latency-sketch.js';
-import { type Connection, factsOf, type Origin, originOf } from './span-facts.js';
+import type { Connection } from './span-facts.js';
+import { SpanIndex } from './span-index.js';
+import { SpanReader } from './span-reader.js';
 
 /** Latencies in milliseconds; a quantile is `undefined` when too few values support it (below 1/(1-q)). */
 export interface Quantiles {
@@ -48,25 +50,19 @@ export interface ServiceMap {
 /** The service map of some spans, of any number of processes, in any order. */
 export function buildServiceMap(spans: Iterable<Span>): ServiceMap {
   const given = Array.isArray(spans) ? (spans as readonly Span[]) : [...spans];
-  let index: Map<string, Span> | undefined;
+  let index: SpanIndex | undefined;
+  const lent = new SpanReader();
   const table = new EdgeTable({
     maxPending: Number.POSITIVE_INFINITY,
-    spanById: (spanId) => {
+    spanByKey: (high, low) => {
       // Most maps have no span left whose caller must be searched for.
-      index ??= new Map(given.map((span) => [span.spanId, span]));
-      const span = index.get(spanId);
-      return span === undefined ? undefined : factsOf(span);
+      index ??= new SpanIndex(given);
+      const span = index.find(high, low);
+      return span === undefined ? undefined : lent.at(span);
     },
   });
-  let resource: SpanAttributes | undefined;
-  let origin: Origin | undefined;
-  for (const span of given) {
-    if (origin === undefined || span.resource !== resource) {
-      resource = span.resource;
-      origin = originOf(resource);
-    }
-    table.observe(factsOf(span, origin), 0);
-  }
+  const reader = new SpanReader();
+  for (const span of given) table.observe(reader.at(span), 0);
   table.settle(Number.POSITIVE_INFINITY);
   return serviceMapOf(table);
 }

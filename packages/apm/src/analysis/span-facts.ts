@@ -131,7 +131,7 @@ export function factsOfEnded(
 
 /** The facts of one span. What the caller knows already is not worked out again. */
 export function factsOf(span: Span, origin?: Origin, endMs?: number, durationMs?: number): SpanFacts {
-  const duration = durationMs ?? Number(span.durationNano) / 1e6;
+  const duration = durationMs ?? millisecondsOf(span.durationNano);
   return {
     traceId: span.traceId,
     spanId: span.spanId,
@@ -147,9 +147,29 @@ export function factsOf(span: Span, origin?: Origin, endMs?: number, durationMs?
   };
 }
 
-/** Epoch milliseconds with fractions; the division by whole milliseconds keeps the digits that a double can hold. */
+// A whole number of 64 bits and its two halves share memory: calculating with bigint makes an object at every step.
+const whole = new BigUint64Array(1);
+const halves = new Uint32Array(whole.buffer);
+const highHalf = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0;
+
+/**
+ * Epoch milliseconds with fractions, as exactly as a double can hold them.
+ *
+ * @param nanoseconds - Below 2^64, as in every format of spans.
+ */
 export function epochMs(nanoseconds: bigint): number {
-  return Number(nanoseconds / 1_000_000n) + Number(nanoseconds % 1_000_000n) / 1e6;
+  whole[0] = nanoseconds;
+  const high = halves[highHalf] as number;
+  // 2^32 nanoseconds are 4_294 ms and 967_296 ns, so all that is added up here stays below 2^53.
+  const rest = high * 967_296 + (halves[1 - highHalf] as number);
+  const restMs = Math.floor(rest / 1e6);
+  return high * 4_294 + restMs + (rest - restMs * 1e6) / 1e6;
+}
+
+/** Milliseconds of a time in nanoseconds below 2^64. */
+export function millisecondsOf(nanoseconds: bigint): number {
+  whole[0] = nanoseconds;
+  return ((halves[highHalf] as number) * 0x1_0000_0000 + (halves[1 - highHalf] as number)) / 1e6;
 }
 
 function first(attributes: SpanAttributes, keys: readonly string[]): string | undefined {
