@@ -7,6 +7,13 @@ const scope = { name: 'bench' };
 const dropped = { attributes: 0, events: 0, links: 0 };
 const none = { code: 'unset' } as const;
 
+/** An id in one piece, as decoders and generators of ids make it; a text that was padded is two. */
+function idOf(value: number, bytes: number): string {
+  const id = Buffer.alloc(bytes);
+  id.writeUInt32BE(value, bytes - 4);
+  return id.toString('hex');
+}
+
 /** Traces of ten spans: a server and a client in each of five services, the last calling a database. */
 function* spansOf(count: number): Iterable<Span> {
   const resources = services.map((name) => ({ 'service.name': name }));
@@ -14,11 +21,11 @@ function* spansOf(count: number): Iterable<Span> {
   let parentSpanId: string | undefined;
   for (let i = 0; i < count; i += 1) {
     const depth = i % 10;
-    const spanId = i.toString(16).padStart(16, '0');
+    const spanId = idOf(i + 1, 8);
     const service = depth >> 1;
     if (depth === 0) parentSpanId = undefined;
     yield {
-      traceId: ((i / 10) | 0).toString(16).padStart(32, '0'),
+      traceId: idOf(((i / 10) | 0) + 1, 16),
       spanId,
       ...(parentSpanId === undefined ? {} : { parentSpanId }),
       traceFlags: 1,
