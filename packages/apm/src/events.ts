@@ -78,4 +78,6 @@ export const apmEvents: EventNames<APMEvents> = {
   'storage:damaged': true,
   'spool:failed': true,
   'spool:recovered': true,
+  'folder:failed': true,
+  'folder:recovered': true,
 };
