@@ -13,6 +13,7 @@ const compositeKibibytes: Readonly<Record<string, number>> = {
   testing: 24,
   audit: 14,
   crypto: 11,
+  lease: 9,
   'object-store': 20,
   kubernetes: 17,
 };
@@ -21,12 +22,12 @@ const compositeKibibytes: Readonly<Record<string, number>> = {
  * Roots that hold more: secrets has five back ends and the four ways to join several; apm has tracing, sampling, delivery,
  * baselines, map, anomalies and forecasts in one process, with parts counted in that are loaded only when they are used.
  */
-const rootKibibytes: Readonly<Record<string, number>> = { secrets: 44, apm: 80 };
+const rootKibibytes: Readonly<Record<string, number>> = { secrets: 44, apm: 86 };
 
 /** Subpaths that hold more: all detectors, forecasts and the ranking of causes; the options of every exporter. */
-const subpathKibibytes: Readonly<Record<string, number>> = { analysis: 24, environment: 26 };
+const subpathKibibytes: Readonly<Record<string, number>> = { analysis: 27, environment: 26 };
 
-const codeKibibytes: Readonly<Record<string, number>> = { core: 1_050, secrets: 1_800, apm: 2_150 };
+const codeKibibytes: Readonly<Record<string, number>> = { core: 1_050, secrets: 1_800, apm: 2_300 };
 
 /** Most brotli bytes of one entry: minified, with what it imports of its own package, without other packages. */
 function budgetOf(id: string, entry: string): number {
