@@ -219,7 +219,8 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
   }
 
   /**
-   * Traces that match, newest first: those in memory, then those in `folder`.
+   * Traces that match, newest first: those in memory, then those in `folder`. Of one that left memory before its last span
+   * came, this gives the part that matched; `getTrace` joins all parts.
    *
    * @throws {MnopsError} `MNOPS_CORE_CONFIG_INVALID` for a condition that it does not know; so do the queries below.
    */
