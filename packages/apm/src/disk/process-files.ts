@@ -43,8 +43,12 @@ export class ProcessFiles {
     return { whole: idsOf(this.#whole), unfinished: idsOf(this.#unfinished) };
   }
 
-  /** Replaces the file of one process in one step: a crash leaves the old one or the new one, or none before the first. */
-  async replace(folder: string, id: string, records: readonly Buffer[]): Promise<void> {
+  /**
+   * Replaces the file of one process in one step: a crash leaves the old one or the new one, or none before the first.
+   *
+   * @param records - Asked for as they are written, about a megabyte at a time.
+   */
+  async replace(folder: string, id: string, records: Iterable<Buffer>): Promise<void> {
     const { magic, version } = this.#options;
     await ensureFolder(folder);
     await this.removeUnfinished(folder, id);
