@@ -143,7 +143,7 @@ function builtinsWhenNeeded(): Plugin {
     name: 'builtins-when-needed',
     setup(build) {
       if (build.initialOptions.format !== 'esm') return;
-      build.onResolve({ filter: /^(node:)?(crypto|fs|fs\/promises|os|util|zlib)$/ }, ({ path }) => ({
+      build.onResolve({ filter: /^(node:)?(crypto|fs|fs\/promises|os|util|worker_threads|zlib)$/ }, ({ path }) => ({
         path: path.replace('node:', ''),
         namespace: 'builtin',
       }));

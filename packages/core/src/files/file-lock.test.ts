@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { acquireFileLock, type LockOwner } from './file-lock.js';
@@ -94,6 +97,25 @@ describe('acquireFileLock', () => {
     await expect(acquireFileLock(path)).rejects.toMatchObject({ code: 'MNOPS_CORE_LOCKED' });
     await again.release();
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('is taken over from a worker that ended without a word, once it has been silent for long', async () => {
+    const worker = new Worker(
+      `import('${pathToFileURL(join(tools, 'lock.mjs')).href}').then(async ({ acquireFileLock }) => {
+         await acquireFileLock(process.argv[2], { purpose: 'worker' });
+         process.exit();
+       });`,
+      { eval: true, argv: [path], execArgv: [] },
+    );
+    await once(worker, 'exit');
+    await expect(acquireFileLock(path)).rejects.toMatchObject({ code: 'MNOPS_CORE_LOCKED' });
+    const silent = new Date(Date.now() - 61_000);
+    await utimes(path, silent, silent);
+    const lock = await acquireFileLock(path);
+    // Its own silence costs nobody a lock, for whoever asks can be asked.
+    await utimes(path, silent, silent);
+    await expect(acquireFileLock(path)).rejects.toMatchObject({ code: 'MNOPS_CORE_LOCKED' });
+    await lock.release();
   });
 
   it('is respected across processes, and taken over from one that was killed', async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, readlink, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { threadId } from 'node:worker_threads';
 import { coreError, storageError } from '../errors/core-error.js';
 import { codeOf } from '../errors/mnops-error.js';
 import { lacksHardLinks } from './hard-links.js';
@@ -11,6 +12,8 @@ export interface LockOwner {
   readonly pid: number;
   readonly startTime: string;
   readonly bootId: string;
+  /** Number of the thread in its process; 0 is the main one. */
+  readonly thread: number;
   /** Name of the machine or container. */
   readonly host: string;
   /** Process number space: two containers on one machine count their processes apart. Empty where the system does not tell. */
@@ -37,7 +40,10 @@ export interface FileLockOptions {
   readonly purpose?: string | undefined;
 }
 
-/** An owner on another machine or in another container cannot be looked up; it counts as dead once it has not touched its file for so long. */
+/**
+ * An owner on another machine or in another container, or in a worker thread, cannot be looked up; it counts as dead once it has
+ * not touched its file for so long.
+ */
 const foreignStaleMs = 60_000;
 const touchEveryMs = 10_000;
 /** A file without a readable owner is being written, or was left by a power cut. */
@@ -45,7 +51,7 @@ const unreadableStaleMs = 5_000;
 
 /**
  * This process, and no other, holds the lock until it releases it or ends. A lock left by a dead process is taken over:
- * on the same machine at once, else after 60 s without a sign of life.
+ * on the same machine at once, else after 60 s without a sign of life, as is one left by a worker thread.
  *
  * The lock is the file at `path`, which names its owner as JSON. The folder must exist.
  *
@@ -84,7 +90,7 @@ async function describeSelf(purpose: string): Promise<LockOwner> {
   const self = (await processIdentity()) ?? { pid: process.pid, startTime: '', bootId: '' };
   const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
   const token = randomBytes(12).toString('hex');
-  return { ...self, host: hostname(), namespace, purpose, sinceMs: Date.now(), token };
+  return { ...self, thread: threadId, host: hostname(), namespace, purpose, sinceMs: Date.now(), token };
 }
 
 /**
@@ -142,7 +148,10 @@ async function isAlive(owner: OwnerFile): Promise<boolean> {
   if (owner.namespace !== self.namespace) return age < foreignStaleMs;
   if (owner.bootId === '' && owner.host !== self.host) return age < foreignStaleMs;
   const found = await processIdentity(owner.pid);
-  return found !== undefined && found.startTime === owner.startTime;
+  if (found === undefined || found.startTime !== owner.startTime) return false;
+  // Its process lives on after a worker has ended. What an earlier version wrote says no thread.
+  const isOther = owner.pid !== self.pid || owner.thread !== threadId;
+  return (owner.thread ?? 0) === 0 || !isOther || age < foreignStaleMs;
 }
 
 async function readOwner(path: string): Promise<OwnerFile | undefined> {
@@ -162,7 +171,17 @@ async function readOwner(path: string): Promise<OwnerFile | undefined> {
     // Falls through: a file without a readable owner.
   }
   const token = `unreadable-${Math.trunc(modifiedMs)}`;
-  const nobody = { pid: 0, startTime: '', bootId: '', host: '', namespace: '', purpose: '', sinceMs: 0, token };
+  const nobody = {
+    pid: 0,
+    startTime: '',
+    bootId: '',
+    thread: 0,
+    host: '',
+    namespace: '',
+    purpose: '',
+    sinceMs: 0,
+    token,
+  };
   return { ...nobody, file: path, modifiedMs };
 }
 
