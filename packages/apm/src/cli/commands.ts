@@ -65,6 +65,16 @@ function nothing({ terminal, options }: CommandContext, what: string, answer: un
   return nothingFound;
 }
 
+/** Figures are not there: perhaps the program has not written any yet. */
+async function noFigures(context: CommandContext, what: string, answer?: unknown): Promise<number> {
+  for await (const _ of context.apm.findTraces({ limit: 1 })) {
+    context.terminal.tell(
+      'There are traces, but no figures: a program writes them once a minute and when it stops. Try `mnops-apm traces`.',
+    );
+  }
+  return nothing(context, what, answer);
+}
+
 async function listTraces(context: CommandContext): Promise<number> {
   const { apm, options, terminal } = context;
   const { service, operation, minMs: minDurationMs, from, to, limit = 20 } = options;
@@ -128,7 +138,7 @@ async function showBaselines(context: CommandContext): Promise<number> {
   const { apm, options, terminal } = context;
   const { service, operation, at, limit = Number.POSITIVE_INFINITY } = options;
   const found = apm.baselines({ service, operation, at }).slice(0, limit);
-  if (found.length === 0) return nothing(context, 'baseline');
+  if (found.length === 0) return await noFigures(context, 'baseline');
   print(terminal, options.json ? jsonOf(found) : baselineTable(found, styleOf(context)));
   return done;
 }
@@ -137,7 +147,7 @@ async function showMap(context: CommandContext): Promise<number> {
   const { apm, options, terminal } = context;
   const { from, to } = options;
   const map = apm.serviceMap(from === undefined && to === undefined ? undefined : { from, to });
-  if (map.services.length === 0) return nothing(context, 'service', map);
+  if (map.services.length === 0) return await noFigures(context, 'service', map);
   print(terminal, options.json ? jsonOf(map) : serviceMapText(map, styleOf(context)));
   return done;
 }

@@ -69,17 +69,20 @@ export function baselineTable(baselines: readonly PerformanceBaseline[], options
   return [
     paint('bold', `${row('operation', all)}${hourly ? '  spans of' : ''}`),
     ...baselines.map(
-      ({ service, operation, bucket, count, callsPerSecond, durationMs: { p50, p95, p99 }, errorShare }) =>
+      ({ service, operation, kind, bucket, count, callsPerSecond, durationMs: { p50, p95, p99 }, errorShare }) =>
         `${row(printable(`${service}  ${operation}`), [
           String(Math.round(count)),
           callsPerSecond.toPrecision(3),
-          duration(p50),
-          duration(p95),
-          duration(p99),
+          ...[p50, p95, p99].map(kind === 'metric' ? plainNumber : duration),
           percent(errorShare),
         ])}${hourly ? `  ${bucket.replaceAll('-', ' ')}` : ''}`,
     ),
   ].join('\n');
+}
+
+/** What a metric has is in a unit of its own. */
+function plainNumber(value: number | undefined): string {
+  return value === undefined || !Number.isFinite(value) ? '-' : String(Number(value.toPrecision(4)));
 }
 
 /**

@@ -16,6 +16,13 @@ export interface ConfigIssue {
   readonly remedy: string;
 }
 
+interface PathItem {
+  readonly key?: unknown;
+  readonly value?: unknown;
+  /** Whether the value or the key is wrong. */
+  readonly origin?: string;
+}
+
 /** The parts of valibot's issues that are read; `received` and `input` hold values and are not. */
 interface Issue {
   readonly kind: string;
@@ -23,7 +30,7 @@ interface Issue {
   readonly input: unknown;
   readonly expected: string | null;
   readonly message: string;
-  readonly path?: readonly [{ readonly key?: unknown }, ...{ readonly key?: unknown }[]] | undefined;
+  readonly path?: readonly [PathItem, ...PathItem[]] | undefined;
   readonly issues?: readonly Issue[] | undefined;
 }
 
@@ -126,7 +133,9 @@ function describe(checked: Checked, issue: Issue, above: readonly string[]): rea
   const deeper = issue.issues?.filter((part) => part.path !== undefined) ?? [];
   const alternatives = deeper.every(isAboutKeys) ? alternativesAt(checked.schema, path, checked.input) : [];
   if (alternatives.length < 2 && deeper.length > 0) return deeper.flatMap((part) => describe(checked, part, path));
-  const received = kindOf(issue.input);
+  const last = issue.path?.at(-1);
+  // A check of several fields has all of them as its input, and its path leads to the one that it blames.
+  const received = kindOf(last?.origin === 'value' ? last.value : issue.input);
   const expected =
     deeper.length > 0 ? `an object with exactly one of ${alternatives.join(', ')}` : expectation(checked, issue, path);
   const field = path.join('.');
