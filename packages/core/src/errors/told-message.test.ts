@@ -22,6 +22,19 @@ describe('toldMessage', () => {
     "x-api-key: 'c4nary'",
     'client_secret = c4nary',
     'ApiKey c4naryc4nary',
+    'connect https://user:pa@c4nary@host/ failed',
+    'Authorization: Token c4nary99',
+    'authorization=Splunk c4nary refused',
+    'Proxy-Authorization: Digest username="u", response="c4nary"',
+    'Cookie: a=b; session=c4nary',
+    'set-cookie: a=b; c4nary=1',
+    '{"headers":{"authorization":["Token c4nary"]}}',
+    '{ authorization: [ "Token c4nary" ] }',
+    '{"body":"{\\"authorization\\":\\"Token c4nary\\"}"}',
+    '{"body":"{\\"password\\":\\"c4nary\\"}"}',
+    'password: "a\\"c4nary"',
+    'password: "a long c4nary that was cut',
+    'x-honeycomb-team: c4nary',
   ])('quotes no credential: %s', (text) => {
     expect(toldMessage(new Error(text))).not.toMatch(/c4nary/);
   });
@@ -29,10 +42,16 @@ describe('toldMessage', () => {
   it('leaves what is no credential', () => {
     const text = 'connect ECONNREFUSED 127.0.0.1:4318 of https://host:8443/v1/traces in 30 ms: 3 of 5 tokens';
     expect(toldMessage(new Error(text))).toBe(text);
+    expect(toldMessage(new Error('Authorization: Token c4nary\nHost: x\n'))).toBe('Authorization: [removed] Host: x');
+    expect(toldMessage(new Error('{"authorization":"Token c4nary","host":"x"}'))).toBe(
+      '{"authorization":[removed],"host":"x"}',
+    );
   });
 
   it('is bounded, and takes what cannot be read', () => {
-    expect(toldMessage(new Error('x'.repeat(1_000_000))).length).toBeLessThan(600);
+    expect(toldMessage(new Error('x'.repeat(1_000_000)))).toHaveLength(500);
+    expect(toldMessage(Object.assign(new Error('x'.repeat(600)), { code: 'C'.repeat(99) }))).toHaveLength(500);
+    expect(toldMessage({ name: 'x'.repeat(600) })).toHaveLength(500);
     const hostile = new Proxy(
       {},
       {
