@@ -56,10 +56,10 @@ export class EdgeLedger {
   edge(client: string, server: string, connection: Connection): Edge {
     const edges = this.#edges.get(client)?.get(server);
     if (edges !== undefined) for (const edge of edges) if (edge.connection === connection) return edge;
-    const full = this.#edgeCount >= this.#maxEdges;
-    if (full) {
+    // The edges that stand for all without room are beyond the limit, one of each connection.
+    if (this.#edgeCount >= this.#maxEdges && (client !== other || server !== other)) {
       this.#overflowed += 1;
-      if (client !== other || server !== other) return this.edge(other, other, connection);
+      return this.edge(other, other, connection);
     }
     const edge = emptyEdge(client, server, connection);
     let servers = this.#edges.get(client);
