@@ -176,6 +176,7 @@ export class RowIndex {
   }
 }
 
-function oddFactor(): number {
+/** A random factor of a hash, which nobody outside can know. */
+export function oddFactor(): number {
   return Math.floor(Math.random() * 0x1_0000_0000) | 1;
 }
