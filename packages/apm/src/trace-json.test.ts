@@ -55,10 +55,16 @@ describe('a trace as JSON', () => {
   it('is read back without the numbers that JSON does not have', async () => {
     const trace = await recorded();
     const [first] = trace.spans;
-    const odd = { ...trace, spans: [{ ...first, attributes: { nan: Number.NaN, list: [1, Number.NaN], kept: 1 } }] };
+    const attributes = { nan: Number.NaN, list: [1, Number.NaN], kept: 1 };
+    const resource = { ...first?.resource, nan: Number.NaN };
+    const to = { traceId: '1'.repeat(32), spanId: '1'.repeat(16) };
+    const odd = { ...trace, spans: [{ ...first, attributes, resource, links: [{ ...to, attributes }, to] }] };
     const text = JSON.stringify(odd, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
     const back = traceFromJson(JSON.parse(text) as TraceJson);
-    expect(back.spans[0]?.attributes).toEqual({ list: [1, null], kept: 1 });
+    const kept = { list: [1, null], kept: 1 };
+    expect(back.spans[0]?.attributes).toEqual(kept);
+    expect(back.spans[0]?.resource).toEqual(first?.resource);
+    expect(back.spans[0]?.links).toEqual([{ ...to, attributes: kept }, to]);
   });
 
   it('names what is not as it was written', async () => {
@@ -72,6 +78,9 @@ describe('a trace as JSON', () => {
     expect(() => read({ ...json, spans: [{ ...span, durationNano: '1e9' }] })).toThrow(
       'spans.0.durationNano: expected nanoseconds in decimal digits',
     );
+    for (const links of [undefined, null, {}, [null], [5]]) {
+      expect(() => read({ ...json, spans: [{ ...span, links }] })).toThrow('spans.0: expected a span');
+    }
     expect(() => read({ ...json, spans: [{ ...span, spanId: 'x' }] })).toThrow(
       'spans.0: expected a span as JSON.stringify(trace) writes it, received object',
     );

@@ -1,5 +1,5 @@
 import { parseOptions } from '@mnops/core/config';
-import type { Span, SpanAttributes } from '@mnops/core/spi';
+import type { Span, SpanAttributes, SpanLink } from '@mnops/core/spi';
 import * as v from 'valibot';
 import { spanProblem } from './analysis/span-problem.js';
 import { spanJson } from './span-json.js';
@@ -48,6 +48,9 @@ export function traceFromJson(json: TraceJson): Trace {
       startTimeUnixNano: BigInt(text.startTimeUnixNano),
       durationNano: BigInt(text.durationNano),
       attributes: withoutNull(text.attributes),
+      resource: withoutNull(text.resource),
+      // Lists that are none are told of below.
+      links: Array.isArray(text.links) ? text.links.map(withoutNullOf) : text.links,
       events: text.events.map((event) => ({
         ...event,
         timeUnixNano: BigInt(event.timeUnixNano),
@@ -57,6 +60,10 @@ export function traceFromJson(json: TraceJson): Trace {
   );
   const { spans: checked } = parseOptions('traceFromJson', spansSchema, { spans });
   return writableTrace(traceId, checked, complete);
+}
+
+function withoutNullOf(link: SpanLink): SpanLink {
+  return link?.attributes === undefined ? link : { ...link, attributes: withoutNull(link.attributes) };
 }
 
 function withoutNull(attributes: SpanAttributes): SpanAttributes {
