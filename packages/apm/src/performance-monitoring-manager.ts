@@ -32,7 +32,7 @@ import type { APMStats } from './stats.js';
 import type { TraceQuery } from './store/trace-query.js';
 import type { Trace } from './trace.js';
 import { emptyContext } from './tracing/idle-context.js';
-import { contextSchema } from './tracing/span-input.js';
+import { contextSchema, isOddContext } from './tracing/span-input.js';
 import { runWithin, type SpanOptions } from './tracing/span-options.js';
 import type { SpanProcessorLike } from './tracing/tracing.js';
 
@@ -189,12 +189,12 @@ export class PerformanceMonitoringManager implements AsyncDisposable {
 
   /** Runs work with a context active, such as one from `extract`. Returns what the work returned; nothing without a function. */
   withContext<T>(context: Context, run: () => T): T {
-    if (typeof run !== 'function') {
-      this.#pipeline.input.odd('withContext', contextSchema, { run });
-      return undefined as T;
-    }
+    const isOdd = isOddContext(context);
+    if (isOdd || typeof run !== 'function') this.#pipeline.input.odd('withContext', contextSchema, { context, run });
+    if (typeof run !== 'function') return undefined as T;
     const { runtime } = this.#pipeline.tracing;
-    return runtime === undefined ? run() : runtime.withContext(context, run);
+    if (runtime === undefined) return run();
+    return runtime.withContext(isOdd ? runtime.rootContext : context, run);
   }
 
   /**

@@ -166,6 +166,26 @@ describe('what a call does not use', () => {
     ]);
   });
 
+  it('is said of what stands in place of a context; the work runs, in a trace of its own', async () => {
+    for (const context of [{}, 5, { getValue: () => 1 }]) {
+      expect(loose.withContext(context, () => apm.trace('x', () => 1))).toBe(1);
+      expect(loose.tracer.startActiveSpan('x', {}, context, () => apm.trace('y', () => 2))).toBe(2);
+      loose.tracer.startSpan('x', {}, context).end();
+    }
+    expect(apm.stats()).toMatchObject({ ignoredInputs: 9, spans: { ended: 9 } });
+    for (const context of [undefined, null]) {
+      expect(loose.withContext(context, () => apm.trace('x', () => 1))).toBe(1);
+      expect(loose.tracer.startActiveSpan('x', {}, context, () => 2)).toBe(2);
+    }
+    const messages = await told(code);
+    expect(messages.map((message) => message.split(':')[0]).sort()).toEqual([
+      'startActiveSpan does not use context',
+      'startSpan does not use context',
+      'withContext does not use context',
+    ]);
+    expect(apm.stats().ignoredInputs).toBe(9);
+  });
+
   it('is said of metrics and their labels, each field once', async () => {
     const good = { name: 'm', kind: 'gauge', value: 1 };
     const odd: readonly unknown[] = [

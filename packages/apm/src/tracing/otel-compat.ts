@@ -13,6 +13,7 @@ import type { GuardedSpan } from './guarded-span.js';
 import { idleSpan } from './idle-tracer.js';
 import { type IdWords, type RandomIds, randomIds } from './random-ids.js';
 import { joinGlobals } from './shared-globals.js';
+import { isContext } from './span-options.js';
 
 /** What the host needs of OpenTelemetry, loaded and wired. */
 export interface OtelRuntime {
@@ -173,9 +174,14 @@ function tracerOn(
   active: () => Context,
   within: <T>(context: Context, span: Span, run: (span: Span) => T) => T,
 ): Tracer {
-  const startSpan: Tracer['startSpan'] = (name, options, context = active()) => {
+  // What is no context would throw where the span is put into it, which is no longer the span's beginning.
+  const usable = (context: Context | undefined): Context => {
+    if (isContext(context)) return context;
+    return context === undefined || context === null ? active() : api.ROOT_CONTEXT;
+  };
+  const startSpan: Tracer['startSpan'] = (name, options, context) => {
     try {
-      return deciding.start(tracer, String(name), options, context);
+      return deciding.start(tracer, String(name), options, usable(context));
     } catch {
       // Options that the SDK cannot read cost a span, never the user's work.
       return idleSpan();
@@ -186,7 +192,8 @@ function tracerOn(
     startActiveSpan: (name: string, ...rest: unknown[]) => {
       const run = rest.pop();
       if (typeof run !== 'function') return undefined;
-      const [options, context = active()] = rest as [OtelSpanOptions?, Context?];
+      const [options, given] = rest as [OtelSpanOptions?, Context?];
+      const context = usable(given);
       const span = startSpan(name, options, context);
       return within(context, span, run as (span: Span) => unknown);
     },

@@ -1,5 +1,6 @@
 import type { SpanKindName } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { isContext } from './span-options.js';
 
 const kindNames: ReadonlySet<string> = new Set<SpanKindName>(['internal', 'server', 'client', 'producer', 'consumer']);
 const numbers = [0, 1, 2, 3, 4];
@@ -30,7 +31,10 @@ export const traceSchema: v.GenericSchema = v.strictObject({
 });
 
 /** Checks of `withContext`. */
-export const contextSchema: v.GenericSchema = v.strictObject({ run: runSchema });
+export const contextSchema: v.GenericSchema = v.strictObject({
+  context: v.optional(v.nullable(v.custom<object>(isContext, 'a context, such as one from `extract`'))),
+  run: runSchema,
+});
 
 /** Checks of `tracer.startSpan` and `tracer.startActiveSpan`. */
 export const startSpanSchema: v.GenericSchema = v.strictObject({
@@ -44,7 +48,13 @@ export const startSpanSchema: v.GenericSchema = v.strictObject({
       root: rootSchema,
     }),
   ),
+  context: v.optional(v.nullable(v.custom<object>(isContext, 'a context of OpenTelemetry'))),
 });
+
+/** Whether something stands in place of a context; nothing may stand there. */
+export function isOddContext(context: unknown): boolean {
+  return context !== undefined && context !== null && !isContext(context);
+}
 
 /**
  * Whether anything of the options of `trace` would be left out without a word. It is asked for every span, so it makes

@@ -21,9 +21,14 @@ export function kindNumber(kind: SpanOptions['kind']): SpanKind {
   return Math.max(0, kind === undefined ? 0 : kindNames.indexOf(kind));
 }
 
-/** Whether a parent is a context and not a set of headers. */
-export function isContext(parent: Context | HeaderCarrier): parent is Context {
-  return typeof (parent as { getValue?: unknown }).getValue === 'function';
+/** Whether a parent is a context and not a set of headers, or anything else. Never throws. */
+export function isContext(parent: unknown): parent is Context {
+  try {
+    const { getValue, setValue } = (parent ?? {}) as { getValue?: unknown; setValue?: unknown };
+    return typeof getValue === 'function' && typeof setValue === 'function';
+  } catch {
+    return false;
+  }
 }
 
 /** Runs the work of a span and ends the span with it, at once or when its promise settles. Errors pass through. */

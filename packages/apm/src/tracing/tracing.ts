@@ -9,7 +9,7 @@ import { idleSpan, idleTracer } from './idle-tracer.js';
 import type { OperationSpans } from './operation-spans.js';
 import type { OtelRuntime } from './otel-compat.js';
 import type { ReadableSpanLike } from './recorded-span.js';
-import { isOddStart, isOddTrace, startSpanSchema, traceSchema } from './span-input.js';
+import { isOddContext, isOddStart, isOddTrace, startSpanSchema, traceSchema } from './span-input.js';
 import { isContext, kindNumber, type SpanOptions } from './span-options.js';
 
 /** A span processor as OpenTelemetry's SDK (2.x and 3.x) takes them. */
@@ -89,11 +89,12 @@ export class Tracing {
     this.#resource = Object.freeze(resourceOf(config.service));
     this.tracer = {
       startSpan: (name, options, context) => {
-        this.#look('startSpan', name, options);
+        this.#look('startSpan', name, options, context);
         return this.#current.startSpan(name, options, context);
       },
       startActiveSpan: (...parameters: unknown[]) => {
-        this.#look('startActiveSpan', parameters[0], parameters.length > 2 ? parameters[1] : undefined);
+        const [name, options, context] = parameters.slice(0, -1);
+        this.#look('startActiveSpan', name, options, context);
         return (this.#current.startActiveSpan as (...all: unknown[]) => unknown)(...parameters) as never;
       },
     };
@@ -118,9 +119,10 @@ export class Tracing {
     return this.#runtime?.tracer ?? this.#idle;
   }
 
-  #look(call: 'startSpan' | 'startActiveSpan', name: unknown, options: unknown): void {
+  #look(call: 'startSpan' | 'startActiveSpan', name: unknown, options: unknown, context: unknown): void {
     if (this.#runtime === undefined) this.#input.early(call);
-    if (typeof name !== 'string' || isOddStart(options)) this.#input.odd(call, startSpanSchema, { name, options });
+    if (typeof name === 'string' && !isOddStart(options) && !isOddContext(context)) return;
+    this.#input.odd(call, startSpanSchema, { name, options: options ?? undefined, context });
   }
 
   async start(): Promise<void> {
