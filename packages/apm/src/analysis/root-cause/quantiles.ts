@@ -30,8 +30,8 @@ interface Counted {
 }
 
 /**
- * A quantile of times, each as often as it stands for: `sortedQuantile` of a list that has every one of them. 0 without
- * any.
+ * A quantile of times, each as often as it stands for: `sortedQuantile` of a list that has every one of them. Where all
+ * stand for as many, they are taken as one each, so that even sampling changes nothing. 0 without any.
  */
 export function quantileOf(samples: readonly Counted[], share: number): number {
   const [first] = samples;
