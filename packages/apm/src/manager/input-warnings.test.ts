@@ -186,6 +186,20 @@ describe('what a call does not use', () => {
     expect(apm.stats().ignoredInputs).toBe(9);
   });
 
+  it('is a metric whose names cannot be read, which counts as rejected alone', async () => {
+    const unlisted = new Proxy(
+      { name: 'm', kind: 'gauge', value: 1 },
+      {
+        ownKeys: () => {
+          throw new Error('unreadable');
+        },
+      },
+    );
+    loose.recordMetric(unlisted);
+    expect(apm.stats().metrics).toMatchObject({ recorded: 0, rejected: 1 });
+    expect(await told(code)).toHaveLength(1);
+  });
+
   it('is said of metrics and their labels, each field once', async () => {
     const good = { name: 'm', kind: 'gauge', value: 1 };
     const odd: readonly unknown[] = [

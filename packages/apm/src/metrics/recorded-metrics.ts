@@ -78,10 +78,12 @@ export class RecordedMetrics {
         return;
       }
       const { name, kind, value, unit, attributes, at } = metric;
+      // Asked first: what throws at that look is rejected, and not counted as recorded too.
+      const isOdd = isOddMetric(metric);
       const cutBefore = this.#cutLabels;
       const series = this.#seriesOf(name, kind, attributes, typeof unit === 'string' ? unit.slice(0, 64) : undefined);
       this.#recorded += 1;
-      if (this.#cutLabels !== cutBefore || isOddMetric(metric)) this.#options.odd(metric);
+      if (this.#cutLabels !== cutBefore || isOdd) this.#options.odd(metric);
       const atMs = at?.getTime() ?? this.#options.now();
       this.#count(series, value, atMs);
       const { table, service } = this.#options;
