@@ -156,12 +156,16 @@ export class Pipeline {
     const { clock, analysis } = this.#config;
     const everyMs = Math.min(analysis?.bucketMs ?? 10_000, 1_000);
     this.#timer = clock.setTimer(everyMs, () => {
-      try {
-        this.settle();
-        this.analysis?.roll(clock.now(), clock.monotonic());
-        this.sampling.sweep();
-      } catch {
-        // A throw in a timer would end the program. What was not judged now is judged the next time.
+      for (const step of [
+        () => this.settle(),
+        () => this.analysis?.roll(clock.now(), clock.monotonic()),
+        () => this.sampling.sweep(),
+      ]) {
+        try {
+          step();
+        } catch {
+          // A throw in a timer would end the program. What was not done now is done the next time; the other steps go on.
+        }
       }
       this.#schedule();
     });

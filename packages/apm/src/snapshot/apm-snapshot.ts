@@ -48,6 +48,8 @@ export interface HalfState {
   readonly endMs: number;
   readonly durationMs: number;
   readonly error: boolean;
+  /** How many spans it stands for; absent: one. */
+  readonly count?: number | undefined;
   readonly peer?: { readonly name: string; readonly connection: Connection } | undefined;
 }
 

@@ -223,6 +223,26 @@ describe('snapshots', () => {
     expect(sources + evictedSources).toBe(40);
   });
 
+  it('keeps how many spans one stands for that waits for its other side', async () => {
+    const [caller, called] = [manager(), manager()];
+    const sampled = { 'sampling.adjusted_count': 20 };
+    const client = { id: '1', service: 'web', name: 'call', kind: 'client', attributes: sampled } as const;
+    const server = {
+      id: '2',
+      parent: '1',
+      service: 'api',
+      name: 'GET /x',
+      kind: 'server',
+      attributes: sampled,
+    } as const;
+    await caller.ingest([spanOf({ trace: '1', startMs, ...client })]);
+    await called.ingest([spanOf({ trace: '1', startMs, ...server })]);
+    const joined = manager();
+    joined.mergeSnapshot(throughJson(caller.exportSnapshot()));
+    joined.mergeSnapshot(throughJson(called.exportSnapshot()));
+    expect(joined.serviceMap().dependencies).toMatchObject([{ client: 'web', server: 'api', calls: 20 }]);
+  });
+
   it('has nothing to share without analysis', () => {
     const apm = new PerformanceMonitoringManager({ service: 'x', analysis: false });
     expect(() => apm.exportSnapshot()).toThrowError(expect.objectContaining({ code: 'MNOPS_CORE_UNSUPPORTED' }));

@@ -175,7 +175,7 @@ export function readNode(from: Fields, field: string): Node {
 }
 
 function halfState(facts: SpanFacts): HalfState {
-  const { spanId, parentSpanId, origin, kind, endMs, durationMs, error, peer } = facts;
+  const { spanId, parentSpanId, origin, kind, endMs, durationMs, error, count = 1, peer } = facts;
   return {
     spanId,
     ...(parentSpanId === undefined ? {} : { parentSpanId }),
@@ -184,6 +184,7 @@ function halfState(facts: SpanFacts): HalfState {
     endMs,
     durationMs,
     error,
+    ...(count === 1 ? {} : { count }),
     ...(peer === undefined ? {} : { peer }),
   };
 }
@@ -200,6 +201,7 @@ function readHalf(from: Fields, field: string): SpanFacts {
     endMs: numberAt(from, 'endMs', field),
     durationMs: numberAt(from, 'durationMs', field),
     error: flagAt(from, 'error', field),
+    ...(has(from, 'count') ? { count: numberAt(from, 'count', field) } : {}),
     peer:
       peer === undefined
         ? undefined
