@@ -42,13 +42,21 @@ async function record(context: BenchContext, bar: string, name: string, value: n
   await context.limit({ bar, name, unit: 'share', kind: 'throughput', limit, runs: 1, measure: () => value });
 }
 
+/** The median of the cases; the first one of a process also compiles the code, and says what that costs. */
+async function cost(context: BenchContext, bar: string, name: string, ms: readonly number[]): Promise<void> {
+  const sorted = ms.toSorted((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  context.note(`${name}: first ${ms[0]?.toFixed(0)}, most ${sorted.at(-1)?.toFixed(0)} ms CPU`);
+  await context.limit({ bar, name: `${name} (median)`, unit: 'ms CPU', limit: 100, runs: 1, measure: () => median });
+}
+
 async function petShop(context: BenchContext, folder: string): Promise<void> {
   const outcomes: Outcome[] = [];
   const others = new Map<string, Outcome[]>();
-  let ms = 0;
+  const ms: number[] = [];
   for (const { name, kind, cause, atMs, entry, calls, metrics } of petShopCases(folder)) {
     const { result, ms: took } = timed(() => rankRootCauses({ metrics, calls, entry, at: new Date(atMs) }));
-    ms += took;
+    ms.push(took);
     const rank = rankOf(result, cause);
     outcomes.push({ kind, rank });
     context.note(`${name}: rank ${rank + 1}; ${result.candidates[0]?.evidence[0]?.text ?? 'none'}`);
@@ -69,19 +77,18 @@ async function petShop(context: BenchContext, folder: string): Promise<void> {
   await record(context, '11', 'PetShop top-1', share(outcomes, 1), 0.6);
   await record(context, '11', 'PetShop top-3', share(outcomes, 3), 0.9);
   await record(context, '11', 'PetShop none where nothing is wrong', none.length / calm.length, 0.95);
-  const each = ms / Math.max(1, outcomes.length);
-  await context.limit({ bar: '11', name: 'PetShop, one case', unit: 'ms', limit: 100, runs: 1, measure: () => each });
+  await cost(context, '11', 'PetShop, one case', ms);
 }
 
 type Sources = 'traces' | 'all';
 
-function nezhaRanking(one: NezhaCase, offsetMs: number, sources: Sources): RootCauseRanking {
+function nezhaInput(one: NezhaCase, offsetMs: number, sources: Sources): Parameters<typeof rankRootCauses>[0] {
   const atMs = one.atMs + offsetMs;
   const startMs = (nanos: bigint): number => Number(nanos) / 1e6;
   const faulty = one.around.filter((span) => startMs(span.startTimeUnixNano) >= atMs);
   const before = one.around.filter((span) => startMs(span.startTimeUnixNano) < atMs);
   const more = sources === 'all' ? { logs: one.logs, metrics: one.metrics } : {};
-  return rankRootCauses({ normal: [...one.calm, ...before], faulty, ...more, at: new Date(atMs) });
+  return { normal: [...one.calm, ...before], faulty, ...more, at: new Date(atMs) };
 }
 
 /** What was recorded before the fault, as if something had begun in it. */
@@ -102,7 +109,7 @@ async function nezha(context: BenchContext, folder: string): Promise<void> {
   const offsets = [0, -60, -30, 30, 60];
   const found = new Map<string, Outcome[]>();
   const calm = { traces: [] as boolean[], all: [] as boolean[] };
-  const ms = { traces: 0, all: 0 };
+  const ms = { traces: [] as number[], all: [] as number[] };
   const others = new Map<string, Outcome[]>();
   const add = (into: Map<string, Outcome[]>, key: string, outcome: Outcome): void => {
     const known = into.get(key) ?? [];
@@ -112,11 +119,12 @@ async function nezha(context: BenchContext, folder: string): Promise<void> {
   for (const one of nezhaCases(folder)) {
     for (const sources of ['traces', 'all'] as const) {
       for (const offset of offsets) {
-        const { result, ms: took } = timed(() => nezhaRanking(one, offset * 1_000, sources));
+        const input = nezhaInput(one, offset * 1_000, sources);
+        const { result, ms: took } = timed(() => rankRootCauses(input));
         const rank = rankOf(result, one.cause);
         add(found, `${sources} ${offset}`, { kind: one.kind, rank });
         if (offset !== 0) continue;
-        ms[sources] += took;
+        ms[sources].push(took);
         context.note(
           `${one.name} ${one.cause} (${sources}): rank ${rank + 1}; ${result.candidates[0]?.evidence[0]?.text ?? 'none'}`,
         );
@@ -148,15 +156,7 @@ async function nezha(context: BenchContext, folder: string): Promise<void> {
       measure: () => loss,
     });
     await record(context, '12', `Nezha none where nothing is wrong, ${sources}`, none, 0.95);
-    const each = ms[sources] / Math.max(1, exact.length);
-    await context.limit({
-      bar: '12',
-      name: `Nezha, one case, ${sources}`,
-      unit: 'ms',
-      limit: 100,
-      runs: 1,
-      measure: () => each,
-    });
+    await cost(context, '12', `Nezha, one case, ${sources}`, ms[sources]);
   }
 }
 
