@@ -15,4 +15,5 @@ export type { ResticPart } from './restic.js';
 export { freePort, type RunningServer, type ServerPlan, startServer } from './server.js';
 export { dataSuite, isRequired, partSuite, type SuiteRunner } from './suite.js';
 export type { VaultPart, VaultServer } from './vault.js';
+export { withoutRoot } from './without-root.js';
 export type { ZipkinPart, ZipkinServer } from './zipkin.js';
