@@ -1,3 +1,4 @@
+import { spanKinds } from '../span-kinds.js';
 import { type Peer, peerOf, type SpanFacts } from './span-facts.js';
 import { readSpanKey, spanIdOf } from './span-key.js';
 
@@ -20,7 +21,6 @@ export const fraction = { durationMs: 0, endMs: 1, count: 2, heldMs: 3, waitingM
 /** No row. */
 export const noRow = -1;
 
-const kinds: readonly SpanFacts['kind'][] = ['internal', 'server', 'client', 'producer', 'consumer'];
 /** Marks beside the kind. */
 const mark = { error: 8, parent: 16, text: 32, joined: 64, held: 128, waiting: 256, used: 512 } as const;
 const kindMask = 7;
@@ -122,7 +122,7 @@ export class CallRows {
   }
 
   kind(row: number): SpanFacts['kind'] {
-    return kinds[this.#marks(row) & kindMask] as SpanFacts['kind'];
+    return spanKinds[this.#marks(row) & kindMask] as SpanFacts['kind'];
   }
 
   service(row: number): string {
@@ -234,5 +234,5 @@ export class CallRows {
 function markOf(kind: SpanFacts['kind']): number {
   if (kind === 'server') return 1;
   if (kind === 'client') return 2;
-  return kinds.indexOf(kind);
+  return spanKinds.indexOf(kind);
 }

@@ -1,4 +1,5 @@
 import type { SpanKindName } from '@mnops/core/spi';
+import { operationKinds } from '../span-kinds.js';
 import { other } from './edge-table.js';
 import {
   type BaselineBucket,
@@ -85,8 +86,6 @@ export interface KnownOperation {
   readonly figures: OperationFigures;
 }
 
-type OperationKind = SpanKindName | 'metric';
-const kinds: readonly OperationKind[] = ['internal', 'server', 'client', 'producer', 'consumer', 'metric'];
 /** Buckets that may be overdue before the table concludes that the process slept. */
 const maxBacklog = 120;
 
@@ -127,7 +126,7 @@ export class OperationTable {
     let operation = this.#last;
     // Spans of one kind of work mostly come together.
     if (operation?.name !== name || operation.kind !== kind || operation.service !== service) {
-      const position = kinds.indexOf(kind);
+      const position = operationKinds.indexOf(kind);
       operation = this.#services.get(service)?.get(name)?.[position] ?? this.#create(facts, position, index);
       this.#last = operation;
     }
@@ -168,7 +167,7 @@ export class OperationTable {
   /** Takes over what was known of an operation before the process began. */
   restore(known: KnownOperation): void {
     const { service, operation, kind, labels, figures } = known;
-    const position = kinds.indexOf(kind);
+    const position = operationKinds.indexOf(kind);
     const present = this.#services.get(service)?.get(operation)?.[position];
     if (present !== undefined) {
       present.resume(figures);

@@ -1,4 +1,5 @@
 import { type CallRows, fractionStride, noRow, stride } from './call-rows.js';
+import { hashOf, oddFactor } from './span-key.js';
 
 /** Where an index keeps its numbers in each row. */
 export interface IndexPlaces {
@@ -171,12 +172,6 @@ export class RowIndex {
   }
 
   #hash(high: number, low: number): number {
-    const mixed = (Math.imul(high, this.#highFactor) + Math.imul(low, this.#lowFactor)) | 0;
-    return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d);
+    return hashOf(high, low, this.#highFactor, this.#lowFactor);
   }
-}
-
-/** A random factor of a hash, which nobody outside can know. */
-export function oddFactor(): number {
-  return Math.floor(Math.random() * 0x1_0000_0000) | 1;
 }

@@ -1,6 +1,7 @@
 import type { Span, SpanAttributes, SpanKindName } from '@mnops/core/spi';
 import { adjustedCountOf, countOfEnded } from '../sampling/adjusted-count.js';
-import { kindNames, type ReadableSpanLike } from '../tracing/recorded-span.js';
+import { spanKinds } from '../span-kinds.js';
+import type { ReadableSpanLike } from '../tracing/recorded-span.js';
 
 /** Which program, in which version, deployment and replica, made a span. */
 export interface Origin {
@@ -112,7 +113,7 @@ export function factsOfEnded(
   count: number = countOfEnded(span),
 ): SpanFacts {
   const { traceId, spanId } = span.spanContext();
-  const kind = kindNames[span.kind] ?? 'internal';
+  const kind = spanKinds[span.kind] ?? 'internal';
   const named = { name: span.name, kind, attributes: span.attributes as SpanAttributes };
   return {
     traceId,

@@ -1,6 +1,5 @@
 import type { Span } from '@mnops/core/spi';
-import { oddFactor } from './row-index.js';
-import { readSpanKey } from './span-key.js';
+import { hashOf, oddFactor, readSpanKey } from './span-key.js';
 
 /** Spans by their ids; of those with one id the last. */
 export class SpanIndex {
@@ -11,8 +10,8 @@ export class SpanIndex {
   readonly #places: Int32Array;
   readonly #shift: number;
   // Ids come from outside: nobody must be able to choose many of one place, for which reading takes the square of the time.
+  readonly #highFactor = oddFactor();
   readonly #lowFactor = oddFactor();
-  readonly #factor = oddFactor();
 
   constructor(spans: readonly Span[]) {
     this.#spans = spans;
@@ -43,8 +42,7 @@ export class SpanIndex {
   #placeOf(high: number, low: number): number {
     const places = this.#places;
     const last = places.length - 1;
-    const mixed = (Math.imul(high, this.#factor) + Math.imul(low, this.#lowFactor)) | 0;
-    let at = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> this.#shift;
+    let at = hashOf(high, low, this.#highFactor, this.#lowFactor) >>> this.#shift;
     for (;;) {
       const place = places[at] as number;
       if (place === 0 || (this.#lows[place - 1] === low && this.#highs[place - 1] === high)) return at;

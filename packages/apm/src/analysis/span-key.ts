@@ -36,6 +36,17 @@ export function spanIdOf(high: number, low: number): string {
   return half(high) + half(low);
 }
 
+/** The hash of an id under two factors of an index's own: of its 32 bits the first depend on all of the id. */
+export function hashOf(high: number, low: number, highFactor: number, lowFactor: number): number {
+  const mixed = (Math.imul(high, highFactor) + Math.imul(low, lowFactor)) | 0;
+  return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d);
+}
+
+/** A random factor of a hash, which nobody outside can know. */
+export function oddFactor(): number {
+  return Math.floor(Math.random() * 0x1_0000_0000) | 1;
+}
+
 function mixed(id: string, into: Int32Array): false {
   let high = 0x811c9dc5 ^ id.length;
   let low = 0x9e3779b9;

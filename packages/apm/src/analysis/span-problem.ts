@@ -1,8 +1,9 @@
 import type { Span, SpanAttributes, SpanEvent, SpanLink } from '@mnops/core/spi';
+import { spanKinds } from '../span-kinds.js';
 
 const traceIdForm = /^[0-9a-f]{32}$/;
 const spanIdForm = /^[0-9a-f]{16}$/;
-const kinds: readonly unknown[] = ['internal', 'server', 'client', 'producer', 'consumer'];
+const kinds: readonly unknown[] = spanKinds;
 const statuses: readonly unknown[] = ['unset', 'ok', 'error'];
 /** A day more than ten years: a longer span is a mistake of a clock. */
 const longestNano = 3_660n * 86_400n * 1_000_000_000n;

@@ -1,17 +1,16 @@
 import { stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import { MnopsError } from '@mnops/core';
 import { openRecordLog } from '@mnops/core/files';
-import type { SpanKindName, StorageDamage } from '@mnops/core/spi';
+import type { StorageDamage } from '@mnops/core/spi';
 import type { LoadedOperation, LoadRun, ProcessLoad } from '../analysis/forecast/load-history.js';
 import { choiceAt, has, innerAt, invalid, listAt, numberAt, recordAt, textAt } from '../snapshot/fields.js';
-import { ProcessFiles } from './process-files.js';
+import { spanKinds } from '../span-kinds.js';
+import { badRecord, ProcessFiles } from './process-files.js';
 
 const format = { magic: 'MNAPMLOD', version: 1 } as const;
 /** The load of each process, by its id. */
 export const loadFiles: ProcessFiles = new ProcessFiles({ ending: '.load', ...format });
 
-const kinds: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
 const maxRuns = 100_000;
 /** The last instant that a date can be. */
 const lastMs = 8.64e15;
@@ -71,12 +70,6 @@ export async function readLoad(folder: string, id: string): Promise<ReadLoad> {
   } finally {
     await log.close();
   }
-}
-
-/** A file or a record of load that cannot be read. */
-export function badRecord(file: string, offset: number, error: unknown): StorageDamage {
-  const code = MnopsError.is(error) ? error.code : 'MNOPS_CORE_STORAGE_UNREADABLE';
-  return { code, file, offset, records: 1, remedy: 'None: what is lost is learned anew.' };
 }
 
 /**
@@ -153,5 +146,5 @@ function readOperation(head: Readonly<Record<string, unknown>>, body: Float32Arr
   });
   if (place !== body.length) throw invalid(at, 'as many numbers as steps');
   const operation = { service: textAt(from, 'service', at), name: textAt(from, 'operation', at) };
-  return { stepMs, bucketMs, runs, operation: { ...operation, kind: choiceAt(from, 'kind', at, kinds) } };
+  return { stepMs, bucketMs, runs, operation: { ...operation, kind: choiceAt(from, 'kind', at, spanKinds) } };
 }

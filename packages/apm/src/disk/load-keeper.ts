@@ -2,7 +2,8 @@ import { rm, stat } from 'node:fs/promises';
 import { codeOf } from '@mnops/core';
 import type { StorageDamage } from '@mnops/core/spi';
 import type { LoadHistory } from '../analysis/forecast/load-history.js';
-import { badRecord, loadFiles, type ReadLoad, readLoad, writeLoad } from './load-file.js';
+import { loadFiles, type ReadLoad, readLoad, writeLoad } from './load-file.js';
+import { badRecord } from './process-files.js';
 
 /** What a keeper of load needs of its host. */
 export interface LoadKeeperOptions {

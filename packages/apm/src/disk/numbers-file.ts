@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { MnopsError } from '@mnops/core';
 import { openRecordLog } from '@mnops/core/files';
 import type { StorageDamage } from '@mnops/core/spi';
 import type { Edge, Node } from '../analysis/edge-table.js';
@@ -15,7 +14,7 @@ import {
   readOperation,
   type Source,
 } from '../snapshot/source-state.js';
-import { ProcessFiles } from './process-files.js';
+import { badRecord, ProcessFiles } from './process-files.js';
 
 const format = { magic: 'MNAPMNUM', version: 1 } as const;
 
@@ -89,9 +88,4 @@ function readHead(record: Readonly<Record<string, unknown>>): { sequence: number
     throw invalid('source.bucketsPerOctave', String(LatencySketch.bucketsPerOctave));
   }
   return { sequence: numberAt(head, 'sequence', 'source'), atMs: numberAt(head, 'atMs', 'source') };
-}
-
-function badRecord(file: string, offset: number, error: unknown): StorageDamage {
-  const code = MnopsError.is(error) ? error.code : 'MNOPS_CORE_STORAGE_UNREADABLE';
-  return { code, file, offset, records: 1, remedy: 'None: what is lost is learned anew.' };
 }

@@ -1,7 +1,8 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf, storageError } from '@mnops/core';
+import { codeOf, MnopsError, storageError } from '@mnops/core';
 import { ensureFolder, openRecordLog } from '@mnops/core/files';
+import type { StorageDamage } from '@mnops/core/spi';
 
 /** What a kind of file is called, and what its header says. */
 export interface ProcessFilesOptions {
@@ -71,4 +72,10 @@ export class ProcessFiles {
     await rm(unfinished, { force: true });
     await rm(`${unfinished}.rewrite`, { force: true });
   }
+}
+
+/** A file, or a record in one, that cannot be read. */
+export function badRecord(file: string, offset: number, error: unknown): StorageDamage {
+  const code = MnopsError.is(error) ? error.code : 'MNOPS_CORE_STORAGE_UNREADABLE';
+  return { code, file, offset, records: 1, remedy: 'None: what is lost is learned anew.' };
 }

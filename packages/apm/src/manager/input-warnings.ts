@@ -19,7 +19,7 @@ export class InputWarnings {
   #ignored = 0;
   #checks = 0;
   #started = false;
-  readonly #toldEarly = new Set<boolean>();
+  readonly #toldEarly = new Set<'metric' | 'span'>();
 
   /** Calls whose input could not be used as it was. */
   get ignored(): number {
@@ -42,12 +42,13 @@ export class InputWarnings {
   /** Notes that a call came before `start()` had ended; the first span and the first metric are warned of. */
   early(call: QuietCall): void {
     if (this.#started) return;
-    const isMetric = call === 'recordMetric';
-    if (this.#toldEarly.has(isMetric)) return;
-    this.#toldEarly.add(isMetric);
-    const lost = isMetric
-      ? 'the value is kept, but nothing judges it until then'
-      : 'the span is not recorded, nor is any other until then';
+    const what = call === 'recordMetric' ? 'metric' : 'span';
+    if (this.#toldEarly.has(what)) return;
+    this.#toldEarly.add(what);
+    const lost =
+      what === 'metric'
+        ? 'the value is kept, but nothing judges it until then'
+        : 'the span is not recorded, nor is any other until then';
     warn(
       'MNOPS_NOT_STARTED',
       `${call} was called before start() of the PerformanceMonitoringManager had ended: ${lost}. Call \`await apm.start()\` first.`,

@@ -5,6 +5,7 @@ import type { AnomalySignal } from '../analysis/anomaly.js';
 import { type ForecastDoubt, type ForecastPoint, forecastSeries } from '../analysis/forecast/forecast-series.js';
 import type { ForecastSource } from '../analysis/forecast/forecast-source.js';
 import type { LoadedOperation } from '../analysis/forecast/load-history.js';
+import { spanKinds } from '../span-kinds.js';
 import { extentNotes } from './forecast-notes.js';
 import { lengthMsSchema } from './metric-question.js';
 
@@ -50,7 +51,7 @@ export interface Forecast {
 const querySchema = v.strictObject({
   operation: v.string(),
   service: v.optional(v.string()),
-  kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer'])),
+  kind: v.optional(v.picklist(spanKinds)),
   signal: v.picklist(['throughput', 'duration', 'errors']),
   horizonMs: lengthMsSchema,
   coverage: v.optional(v.pipe(v.number(), v.minValue(0.5), v.maxValue(0.99))),

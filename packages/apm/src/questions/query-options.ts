@@ -1,5 +1,6 @@
 import { countSchema, parseOptions } from '@mnops/core/config';
 import * as v from 'valibot';
+import { operationKinds } from '../span-kinds.js';
 
 const text = v.optional(v.string());
 const date = v.optional(v.date('a date'));
@@ -24,7 +25,7 @@ const schemas: Readonly<Record<QueryCall, v.GenericSchema>> = {
   baselines: v.strictObject({
     service: text,
     operation: text,
-    kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer', 'metric'])),
+    kind: v.optional(v.picklist(operationKinds)),
     at: date,
   }),
   serviceMap: v.optional(v.strictObject({ from: date, to: date })),

@@ -1,5 +1,6 @@
 import { countSchema, durationMsSchema, functionSchema } from '@mnops/core/config';
 import * as v from 'valibot';
+import { spanKinds } from '../span-kinds.js';
 import type { SpanMatch } from './span-match.js';
 
 /** A sampler of OpenTelemetry's form, as its SDKs take them. */
@@ -99,7 +100,7 @@ const rateSchema = v.pipe(v.number(), v.finite(), v.minValue(0));
 const matchFields = {
   service: v.optional(v.string()),
   name: v.optional(v.string()),
-  kind: v.optional(v.picklist(['internal', 'server', 'client', 'producer', 'consumer'])),
+  kind: v.optional(v.picklist(spanKinds)),
   attributes: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
 };
 

@@ -1,7 +1,8 @@
 import type { SpanAttributes, SpanKindName } from '@mnops/core/spi';
 import { operationOf } from '../analysis/span-facts.js';
+import { spanKinds } from '../span-kinds.js';
 import { sizeOf } from '../store/span-size.js';
-import { kindNames, type ReadableSpanLike, RecordedSpan } from '../tracing/recorded-span.js';
+import { type ReadableSpanLike, RecordedSpan } from '../tracing/recorded-span.js';
 import { countOfEnded, memberOfEnded } from './adjusted-count.js';
 import { passes, randomnessOf, readOtelMember, thresholdOf } from './consistent-probability.js';
 import { DecisionCache, type TailDecision } from './decision-cache.js';
@@ -250,7 +251,7 @@ function shared(resource: SpanAttributes): WeakSet<object> {
 }
 
 function kindOf(span: ReadableSpanLike): SpanKindName {
-  return kindNames[span.kind] ?? 'internal';
+  return spanKinds[span.kind] ?? 'internal';
 }
 
 function operationKey({ span, resource }: EndedSpan): string {

@@ -1,8 +1,8 @@
-import type { SpanKindName } from '@mnops/core/spi';
 import type { Edge, EdgeContents, Node } from '../analysis/edge-table.js';
 import { HourlyStats, type Stretch } from '../analysis/hourly-stats.js';
 import type { KnownOperation } from '../analysis/operation-table.js';
 import type { Connection, SpanFacts } from '../analysis/span-facts.js';
+import { operationKinds, spanKinds } from '../span-kinds.js';
 import type { EdgeState, HalfState, NodeState, OperationState, SourceState } from './apm-snapshot.js';
 import { choiceAt, flagAt, has, innerAt, invalid, listAt, numberAt, recordAt, textAt, textsAt } from './fields.js';
 import { cellState, readCell, readSketch, readStats, statsState } from './stats-state.js';
@@ -20,8 +20,6 @@ export interface Source {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const kinds: readonly (SpanKindName | 'metric')[] = ['internal', 'server', 'client', 'producer', 'consumer', 'metric'];
-const spanKinds: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
 const connections: readonly Connection[] = ['request', 'messaging', 'database'];
 const levels = ['hour-of-week', 'hour-of-day', 'all'] as const;
 const maxEntries = 100_000;
@@ -130,7 +128,7 @@ export function readOperation(from: Fields, field: string, atMs: number): KnownO
   return {
     service: textAt(from, 'service', field),
     operation: textAt(from, 'operation', field),
-    kind: choiceAt(from, 'kind', field, kinds),
+    kind: choiceAt(from, 'kind', field, operationKinds),
     labels: has(from, 'labels') ? textsAt(from, 'labels', field) : undefined,
     figures: {
       all: readStats(innerAt(from, 'all', field), `${field}.all`),

@@ -3,9 +3,9 @@ import type { Sampler, SamplingResult } from '@opentelemetry/sdk-trace-base';
 import { callerDecision } from '../propagation/caller.js';
 import type { HeadDecider, HeadQuestion, HeadVerdict } from '../sampling/head-sampler.js';
 import type { SamplerLike } from '../sampling/sampling-config.js';
+import { spanKinds } from '../span-kinds.js';
 import { GuardedSpan } from './guarded-span.js';
 import type { IdSource } from './random-ids.js';
-import { kindNames } from './recorded-span.js';
 import { setRandomFlag } from './trace-flags.js';
 import { UnsampledSpan, UnsampledTrace } from './unsampled-span.js';
 
@@ -206,7 +206,7 @@ class Question implements HeadQuestion {
     return this.#traceId;
   }
   get kind(): HeadQuestion['kind'] {
-    return kindNames[this.#options?.kind ?? 0] ?? 'internal';
+    return spanKinds[this.#options?.kind ?? 0] ?? 'internal';
   }
   get attributes(): HeadQuestion['attributes'] {
     return this.#options?.attributes ?? {};

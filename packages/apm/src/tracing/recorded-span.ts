@@ -1,4 +1,5 @@
 import type { Span, SpanAttributes, SpanEvent, SpanKindName, SpanLink, SpanScope } from '@mnops/core/spi';
+import { spanKinds } from '../span-kinds.js';
 import type { IdWords } from './random-ids.js';
 
 /** Seconds and nanoseconds, as OpenTelemetry's SDK keeps time. */
@@ -44,8 +45,6 @@ export interface ReadableSpanLike {
   readonly idWords?: IdWords | undefined;
 }
 
-/** Names of OpenTelemetry's span kinds by number. */
-export const kindNames: readonly SpanKindName[] = ['internal', 'server', 'client', 'producer', 'consumer'];
 const statusCodes = ['unset', 'ok', 'error'] as const;
 const unsetStatus: Span['status'] = Object.freeze({ code: 'unset' });
 /** The statuses without a message, by OpenTelemetry's number; most spans share one. */
@@ -95,7 +94,7 @@ export class RecordedSpan implements Span {
     this.parentIsRemote = parent?.isRemote;
     this.traceFlags = context.traceFlags;
     this.name = span.name;
-    this.kind = kindNames[span.kind] ?? 'internal';
+    this.kind = spanKinds[span.kind] ?? 'internal';
     this.status = status.message === undefined ? (plainStatuses[status.code] ?? unsetStatus) : statusOf(status);
     this.attributes = span.attributes as SpanAttributes;
     this.resource = resource;

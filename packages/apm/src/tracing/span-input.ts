@@ -1,8 +1,9 @@
 import type { SpanKindName } from '@mnops/core/spi';
 import * as v from 'valibot';
+import { spanKinds } from '../span-kinds.js';
 import { isContext } from './span-options.js';
 
-const kindNames: ReadonlySet<string> = new Set<SpanKindName>(['internal', 'server', 'client', 'producer', 'consumer']);
+const kindNames: ReadonlySet<string> = new Set(spanKinds);
 const numbers = [0, 1, 2, 3, 4];
 const kindSchema = v.optional(
   v.custom<SpanKindName>(isKind, "'internal', 'server', 'client', 'producer' or 'consumer'"),

@@ -1,7 +1,7 @@
 import type { SpanAttributes, SpanKindName } from '@mnops/core/spi';
 import type { Context, Link, Span as OtelSpan, SpanKind } from '@opentelemetry/api';
 import type { HeaderCarrier } from '../propagation/carrier.js';
-import { kindNames } from './recorded-span.js';
+import { spanKinds } from '../span-kinds.js';
 
 /** How a span begins. */
 export interface SpanOptions {
@@ -18,7 +18,7 @@ export interface SpanOptions {
 /** OpenTelemetry's number of a span kind; anything unknown counts as internal. */
 export function kindNumber(kind: SpanOptions['kind']): SpanKind {
   if (typeof kind === 'number') return kind;
-  return Math.max(0, kind === undefined ? 0 : kindNames.indexOf(kind));
+  return Math.max(0, kind === undefined ? 0 : spanKinds.indexOf(kind));
 }
 
 /** Whether a parent is a context and not a set of headers, or anything else. Never throws. */
